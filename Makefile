@@ -1,0 +1,72 @@
+# The workspace's commands. Bare `make` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := protos worker_sdk orchestrator server
+SOURCES := $(MEMBERS) requirements tests examples benchmarks
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Everything is installed once and again only when a manifest or the pinned set changes.
+$(VENV)/.installed: requirements/dev.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; say which with 'make PYTHON=/path/to/python3'"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "python3 cannot make virtual environments here: install its venv module (Debian: python3-venv)"; exit 1; }
+	@echo "installing into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MEMBERS:%=-e ./%) -e .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## Make .venv with everything in it
+
+.PHONY: demo
+demo: install ## Run the main job end to end on real input and say what happens
+	@$(BIN)/python -m examples.digits.demo
+
+.PHONY: run
+run: install ## Start a server on the embedded store (data in ./data); flags with ARGS="..."
+	@$(BIN)/bloge-server $(ARGS)
+
+.PHONY: test
+test: install ## Run the tests; choose with ARGS="tests/unit -k lease"
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: verify
+verify: install ## Check style, types, imports and generated files; changes nothing
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/mypy --no-error-summary $(SOURCES)
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/python protos/generate.py --check
+	@echo "verify: all checks passed"
+
+.PHONY: fix
+fix: install ## Format the code and mend what can be mended by itself
+	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+.PHONY: proto
+proto: install ## Generate the Python stubs from the protos
+	@$(BIN)/python protos/generate.py
+
+.PHONY: load
+load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once
+	@$(BIN)/python -m benchmarks.load --items $${N:-50000} --workers $${W:-1}
+
+.PHONY: lock
+lock: install ## Pin the third-party dependencies again
+	@$(BIN)/python requirements/pin.py
+
+.PHONY: clean
+clean: ## Remove .venv, caches and ./data
+	@rm -rf $(VENV) data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

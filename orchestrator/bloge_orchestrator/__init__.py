@@ -1,0 +1,1 @@
+"""BLOGE graphs: DSL, compiler and executions."""

@@ -1,0 +1,1 @@
+"""Wire contract of the BLOGE remote-worker control plane."""

@@ -1,0 +1,1 @@
+"""Generated stubs of `bloge.remote_workers.v1`."""

@@ -1,0 +1,1 @@
+"""Control plane that leases BLOGE work items to remote workers."""

@@ -1,0 +1,1 @@
+"""Python SDK for BLOGE remote workers."""
