@@ -1,6 +1,5 @@
 """The compiled graph as immutable data: what an execution records, and what its scheduler decides on."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -95,7 +94,7 @@ class NodeSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """A whole graph, its nodes in the order of declaration. The compiler guarantees that it has no cycle."""
+    """A whole graph, its nodes in the order of declaration. A compiled graph has no cycle."""
 
     name: str
     nodes: tuple[NodeSpec, ...]
@@ -107,25 +106,3 @@ class GraphSpec:
     def by_id(self) -> Mapping[str, NodeSpec]:
         """The nodes by id."""
         return {node.id: node for node in self.nodes}
-
-    @cached_property
-    def content_hash(self) -> str:
-        """SHA-256 of the canonical JSON form: equal for graphs that mean the same, however they were written."""
-        return hashlib.sha256(self.to_json()).hexdigest()
-
-    def to_json(self) -> bytes:
-        """Write the canonical JSON form, UTF-8; `from_json` gives an equal graph back."""
-        from bloge_orchestrator.graph_json import encode_graph
-
-        return encode_graph(self)
-
-    @classmethod
-    def from_json(cls, document: bytes | str) -> "GraphSpec":
-        """Read the canonical JSON form.
-
-        Raises:
-            GraphFormatError: If the document is not a graph of a known format.
-        """
-        from bloge_orchestrator.graph_json import decode_graph
-
-        return decode_graph(document)

@@ -1,0 +1,86 @@
+"""What the parser and the compiler say about a graph, and how it is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The step that found the problem."""
+
+    PARSE = "PARSE"
+    LINT = "LINT"
+    COMPILE = "COMPILE"
+
+
+class Severity(StrEnum):
+    """How bad it is: a graph with an ERROR does not compile."""
+
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+    INFO = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. Line and column count from 1 and are None for a graph that was built in Python."""
+
+    stage: Stage
+    code: str
+    severity: Severity
+    message: str
+    node: str | None = None
+    field: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """Give the finding as a JSON object with camel-case keys."""
+        return {
+            "stage": self.stage.value,
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message,
+            "nodeId": self.node,
+            "field": self.field,
+            "line": self.line,
+            "column": self.column,
+        }
+
+    def render(self, source: str, filename: str) -> str:
+        """Show the finding as `FILE:LINE:COL: error[code]: message`, then the source line and a caret under the place."""
+        headline = f"{self.severity.value.lower()}[{self.code}]: {self.message}"
+        if self.line is None or self.column is None:
+            return f"{filename}: {headline}"
+        excerpt = _excerpt(source, self.line, self.column)
+        return "\n".join([f"{filename}:{self.line}:{self.column}: {headline}", *excerpt])
+
+
+class GraphInvalid(Exception):
+    """The graph has errors. Carries every finding of the pass, warnings too, in the order of the source."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, source: str = "", filename: str = "<graph>") -> None:
+        self.diagnostics = tuple(diagnostics)
+        self.source = source
+        self.filename = filename
+        super().__init__(render_all(self.diagnostics, source, filename))
+
+
+def render_all(diagnostics: Sequence[Diagnostic], source: str, filename: str) -> str:
+    """Show every finding, one after the other."""
+    return "\n".join(diagnostic.render(source, filename) for diagnostic in diagnostics)
+
+
+_EXCERPT_MAX = 200
+"""A longer source line is not shown: the caret would be off the screen."""
+
+
+def _excerpt(source: str, line: int, column: int) -> list[str]:
+    lines = source.split("\n")
+    if line > len(lines):
+        return []
+    text = lines[line - 1].rstrip("\r")
+    if len(text) > _EXCERPT_MAX:
+        return []
+    margin = "".join("\t" if character == "\t" else " " for character in text[: column - 1].ljust(column - 1))
+    return [f"  {text}", f"  {margin}^"]
