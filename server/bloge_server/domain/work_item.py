@@ -1,0 +1,175 @@
+"""Work items on their way into and out of the store.
+
+Plain tuples: one stands for each item on the hot path, where building a heavier object would show.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bloge_server.domain.lifecycle import Outcome, Status
+
+
+class NewItem(NamedTuple):
+    """A validated work item to enqueue, in the order of the enqueue script's arguments."""
+
+    item_id: str
+    digest: str
+    """Digest of what makes two enqueues equal: type, payload, policies, priority and requested durations."""
+    spec: bytes
+    """The encoded description, payload included; the store passes it through untouched."""
+    item_type: str = "EXECUTE_NODE"
+    priority: int = 50
+    start_delay_ms: int = 0
+    suspend_timeout_ms: int = 0
+    """0: none."""
+    attempt_timeout_ms: int = 3_600_000
+    """0: none."""
+    max_retries: int = 0
+    backoff: str = "FIXED:0:0"
+    """`STRATEGY:base_ms:max_ms`; a maximum of 0 means 7 days."""
+    max_lease_losses: int = 3
+    on_dead_letter: str = "KEEP_SUSPENDED"
+    reply_group: str = "-"
+    """`-`: none."""
+    fatal_error_types: str = ""
+    """Error types that are not retried, one a line."""
+
+
+class Enqueued(NamedTuple):
+    """What became of one item of an enqueue."""
+
+    item_id: str
+    status: str
+    """CREATED, EXISTS, DIFFERS or FULL."""
+
+
+class ClaimOrder(NamedTuple):
+    """What a worker wants, and how it will hold it."""
+
+    worker_id: str
+    max_items: int
+    lease_ms: int
+    offer_lease_ms: int = 0
+    """Positive for a streamed claim: the lease until its receipt. 0: the claim's reply is the receipt."""
+    max_bytes: int = 2_500_000
+    """Most bytes of descriptions together; the first item is given whatever its size."""
+    request_id: str = ""
+
+
+class Lease(NamedTuple):
+    """One claimed item."""
+
+    token: str
+    spec: bytes
+    attempt: int
+    claim_count: int
+    fence: int
+    lease_ms: int
+    remaining_ms: int
+    """Until the suspend deadline; negative if there is none."""
+    attempt_timeout_ms: int
+    """Negative if there is none."""
+    progress: bytes
+    item_id: str
+
+
+class Claimed(NamedTuple):
+    """The answer to a claim."""
+
+    leases: list[Lease]
+    more: bool
+    """True if asking again at once may find more."""
+
+
+class SweepResult(NamedTuple):
+    """What one pass over a topic did."""
+
+    promoted: int
+    expired: int
+    timed_out: int
+    purged: int
+    next_due_ms: int
+    """Time until something is due: 0 if more is due now, negative if nothing is ahead."""
+
+
+class ItemPolicy(NamedTuple):
+    """The packed policy of a record, in the order in which `include/record.lua` packs it."""
+
+    schema: str
+    digest: str
+    enqueued_ms: int
+    item_type: str
+    suspend_deadline_ms: int | None
+    attempt_timeout_ms: int
+    max_retries: int
+    backoff: str
+    max_lease_losses: int
+    on_dead_letter: str
+    reply_group: str
+
+
+class ItemState(NamedTuple):
+    """The packed state of a record, in the order in which `include/record.lua` packs it."""
+
+    status: Status
+    order: int
+    fence: int
+    """0 before the first claim."""
+    nonce: str
+    worker_id: str
+    claimed_ms: int | None
+    lease_ms: int | None
+    received: bool
+    decided: bool
+    retry_count: int
+    lease_loss_count: int
+    claim_count: int
+    outcome: Outcome | None
+    outcome_ms: int | None
+
+
+class StoredOutcome(NamedTuple):
+    """An outcome as the store keeps it."""
+
+    namespace: str
+    worker_topic: str
+    item_id: str
+    policy: ItemPolicy
+    state: ItemState
+    spec: bytes
+    output: bytes
+    business_error: bytes
+    history: bytes
+    """Ended attempts, one JSON object a line."""
+    dead_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """A whole record, for people."""
+
+    namespace: str
+    worker_topic: str
+    item_id: str
+    policy: ItemPolicy
+    state: ItemState
+    fields: dict[str, bytes] = field(repr=False)
+    """The fields that are not packed, by name."""
+    lease_deadline_ms: int | None
+    due_ms: int | None
+    dead_letter_ms: int | None
+
+    @property
+    def outcome(self) -> StoredOutcome | None:
+        """The outcome, if there is one."""
+        if self.state.outcome is None:
+            return None
+        names = ("spec", "output", "business_error", "history")
+        fields = [self.fields.get(name, b"") for name in names]
+        ref = (self.namespace, self.worker_topic, self.item_id)
+        return StoredOutcome(*ref, self.policy, self.state, *fields, self.dead_reason)
+
+    @property
+    def dead_reason(self) -> str:
+        """Why it is a dead letter; empty if it is none."""
+        return self.fields.get("dead_reason", b"").decode()

@@ -1,0 +1,144 @@
+"""Script replies to domain values."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from bloge.remote_workers.errors import Reason
+from bloge_server.domain.lease_token import LeaseToken
+from bloge_server.domain.lifecycle import Outcome, Status
+from bloge_server.domain.reports import Verdict
+from bloge_server.domain.work_item import ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
+
+_LEASE_FIELDS = 9
+_ITEM_HEAD = 4
+_NONE = "-"
+
+
+@lru_cache(maxsize=1024)
+def verdict(answer: bytes) -> Verdict:
+    """Return the verdict of an answer: reason, status, then facts as name=value. Most answers are the same few."""
+    reason, status, *facts = answer.decode().split(" ")
+    told = dict(fact.split("=", 1) for fact in facts)
+    return Verdict(
+        reason=None if reason == "ACCEPTED" else Reason(reason),
+        status="" if status == "-" else status,
+        lease_ms=_number(told.get("lease")),
+        retry_ms=_number(told.get("retry")),
+        superseded_by=told.get("by", ""),
+        superseded_ago_ms=_number(told.get("ago")),
+        late_output_kept="late" in told,
+    )
+
+
+def leases(namespace: str, worker_topic: str, nonce: str, reply: Sequence[bytes]) -> list[Lease]:
+    """Return the leases of a claim's reply, after its status and its flag."""
+    found = []
+    for at in range(2, len(reply), _LEASE_FIELDS):
+        item_id, spec, attempt, claim_count, fence, lease, remaining, timeout, progress = reply[at : at + _LEASE_FIELDS]
+        token = LeaseToken(namespace, worker_topic, item_id.decode(), fence.decode(), nonce)
+        found.append(
+            Lease(
+                token=str(token),
+                spec=spec,
+                attempt=int(attempt),
+                claim_count=int(claim_count),
+                fence=int(fence),
+                lease_ms=int(lease),
+                remaining_ms=int(remaining),
+                attempt_timeout_ms=int(timeout),
+                progress=progress,
+                item_id=token.item_id,
+            )
+        )
+    return found
+
+
+def outcome(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredOutcome:
+    """Return the outcome of a reply made by `include/outcome_fields.lua`."""
+    item_id, packed_policy, packed_state, spec, output, business_error, history, dead_reason = reply
+    return StoredOutcome(
+        namespace=namespace,
+        worker_topic=worker_topic,
+        item_id=item_id.decode(),
+        policy=policy(packed_policy),
+        state=state(packed_state),
+        spec=spec,
+        output=output,
+        business_error=business_error,
+        history=history,
+        dead_reason=dead_reason.decode(),
+    )
+
+
+def item(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredItem | None:
+    """Return the record of a reply made by `get.lua`; None if there is no such item."""
+    if len(reply) == 1:
+        return None
+    item_id, lease_deadline, due, dead = reply[:_ITEM_HEAD]
+    rest = reply[_ITEM_HEAD:]
+    fields = {name.decode(): value for name, value in zip(rest[::2], rest[1::2], strict=True)}
+    return StoredItem(
+        namespace=namespace,
+        worker_topic=worker_topic,
+        item_id=item_id.decode(),
+        policy=policy(fields.pop("policy")),
+        state=state(fields.pop("state")),
+        fields=fields,
+        lease_deadline_ms=_number(lease_deadline),
+        due_ms=_number(due),
+        dead_letter_ms=_number(dead),
+    )
+
+
+def policy(packed: bytes) -> ItemPolicy:
+    """Return the policy that `include/record.lua` packs."""
+    words = packed.decode().split(" ")
+    schema, digest, enqueued, item_type, deadline, timeout, retries, backoff, losses, on_dead_letter, group = words
+    return ItemPolicy(
+        schema=schema,
+        digest=digest,
+        enqueued_ms=int(enqueued),
+        item_type=item_type,
+        suspend_deadline_ms=_packed_number(deadline),
+        attempt_timeout_ms=int(timeout),
+        max_retries=int(retries),
+        backoff=backoff,
+        max_lease_losses=int(losses),
+        on_dead_letter=on_dead_letter,
+        reply_group="" if group == _NONE else group,
+    )
+
+
+def state(packed: bytes) -> ItemState:
+    """Return the state that `include/record.lua` packs."""
+    words = packed.decode().split(" ")
+    status, order, fence, nonce, worker, claimed, lease, received, decided, retries, losses, claims, kind, at = words
+    return ItemState(
+        status=Status(status),
+        order=int(order),
+        fence=_packed_number(fence) or 0,
+        nonce=nonce,
+        worker_id="" if worker == _NONE else worker,
+        claimed_ms=_packed_number(claimed),
+        lease_ms=_packed_number(lease),
+        received=received == "1",
+        decided=decided == "1",
+        retry_count=int(retries),
+        lease_loss_count=int(losses),
+        claim_count=int(claims),
+        outcome=None if kind == _NONE else Outcome(kind),
+        outcome_ms=_packed_number(at),
+    )
+
+
+def _packed_number(word: str) -> int | None:
+    return None if word == _NONE else int(word)
+
+
+def texts(values: Iterable[bytes]) -> list[str]:
+    """Return bytes as texts."""
+    return [value.decode() for value in values]
+
+
+def _number(text: str | bytes | None) -> int | None:
+    return int(float(text)) if text else None

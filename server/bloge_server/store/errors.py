@@ -1,0 +1,49 @@
+"""Turns what Redis and its client raise into the errors of the contract, in one place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions
+
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
+
+_RETRY_SECONDS = 1.0
+_UNAVAILABLE = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.MasterDownError,
+    OSError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the contract's error for whatever the store raises inside.
+
+    Raises:
+        RemoteWorkersError: STORE_FULL, STORE_UNAVAILABLE with a retry delay, or INTERNAL for a script that broke.
+    """
+    try:
+        yield
+    except exceptions.OutOfMemoryError as error:
+        raise _store_error(Reason.STORE_FULL, f"the store is out of memory: {error}") from error
+    except _UNAVAILABLE as error:
+        raise _store_error(Reason.STORE_UNAVAILABLE, f"the store cannot be reached: {error}") from error
+    except exceptions.ResponseError as error:
+        raise _response_error(error) from error
+
+
+def _response_error(error: exceptions.ResponseError) -> RemoteWorkersError:
+    text = str(error)
+    if "OOM" in text:
+        return _store_error(Reason.STORE_FULL, f"the store is out of memory: {text}")
+    if "READONLY" in text or "MISCONF" in text or "LOADING" in text or "NOREPLICAS" in text:
+        return _store_error(Reason.STORE_UNAVAILABLE, f"the store refuses writes: {text}")
+    return RemoteWorkersError(Reason.INTERNAL, f"a store script failed: {text}")
+
+
+def _store_error(reason: Reason, message: str) -> RemoteWorkersError:
+    return RemoteWorkersError(reason, message, retry_delay_seconds=_RETRY_SECONDS)

@@ -1,0 +1,52 @@
+"""Every key, in one place. All keys of a topic share one hash tag, so each script stays in one slot.
+
+| key | type | content |
+|---|---|---|
+| `bloge:namespaces` | SET | namespaces that have topics |
+| `bloge:{<ns>}:topics` | SET | topics of a namespace, written before a topic's first enqueue |
+| `bloge:{<ns>/t/<topic>}:ready` | ZSET | item id -> (99 - priority) * 2^46 + sequence |
+| `...:leases` | ZSET | item id -> lease deadline, ms |
+| `...:retry` | ZSET | item id -> due time, ms |
+| `...:deadlines` | ZSET | item id -> suspend deadline, ms |
+| `...:dead` | ZSET | item id -> dead-letter time, ms |
+| `...:finished` | ZSET | item id -> end of retention, ms |
+| `...:topic` | HASH | sequence counter, settings |
+| `...:outbox:<reply group>` | ZSET | item id -> outcome time, ms; outcomes not acknowledged |
+| `...:item:<id>` | HASH | the record |
+| `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
+| `...:workers` | ZSET | worker id -> last seen, ms |
+| `...:worker:<id>` | HASH | what the worker said of itself |
+| `...:wake` | channel | sharded pub/sub: what changed |
+"""
+
+INDEXES = ("ready", "leases", "retry", "deadlines", "dead", "finished", "topic")
+"""The keys that every script of a topic declares, in their order."""
+
+NAMESPACES = "bloge:namespaces"
+
+
+def topic_base(namespace: str, worker_topic: str) -> str:
+    """Return what all keys of a topic begin with."""
+    return f"bloge:{{{namespace}/t/{worker_topic}}}:"
+
+
+def topic_keys(namespace: str, worker_topic: str) -> list[str]:
+    """Return the declared keys of a topic's scripts."""
+    base = topic_base(namespace, worker_topic)
+    return [base + index for index in INDEXES]
+
+
+def wake_channel(namespace: str, worker_topic: str) -> str:
+    """Return the sharded channel on which a topic's changes are told."""
+    return topic_base(namespace, worker_topic) + "wake"
+
+
+def topics(namespace: str) -> str:
+    """Return the key of a namespace's topics."""
+    return f"bloge:{{{namespace}}}:topics"
+
+
+def topic_of_channel(channel: str) -> tuple[str, str]:
+    """Return namespace and topic of a wake channel."""
+    namespace, _, worker_topic = channel[channel.index("{") + 1 : channel.index("}")].partition("/t/")
+    return namespace, worker_topic

@@ -1,0 +1,29 @@
+-- Cancels open items; running workers are told.
+-- Transition: READY, CLAIMED, RETRY_WAIT -> CANCELLED; DEAD_LETTER without outcome -> CANCELLED
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), reason, then item ids
+-- Returns: for each item: status, then the item's own status and outcome (-: none)
+-- Statuses: CANCELLED, HAS_OUTCOME, NOT_FOUND
+-- Atomic: the whole batch
+--- @include topic
+--- @include record
+--- @include settle
+local replies = {}
+
+local function cancel(record)
+  settle(record)
+  if record.outcome == 'CANCELLED' then return 'CANCELLED' end
+  if record.outcome ~= NONE then return 'HAS_OUTCOME' end
+  if record.status == 'CLAIMED' then stop_worker(record, 'CANCELLED') end
+  place(record, 'CANCELLED')
+  put(record, 'cancel_reason', ARGV[4])
+  emit(record, 'CANCELLED')
+  return 'CANCELLED'
+end
+
+for i = 5, #ARGV do
+  local record = load(ARGV[i])
+  replies[i - 4] = record and { cancel(record), record.status, record.outcome } or { 'NOT_FOUND', NONE, NONE }
+end
+commit()
+return replies

@@ -1,0 +1,107 @@
+-- Claims due items of one topic for one worker, highest priority first, then oldest first.
+-- Transition: READY -> CLAIMED, RETRY_WAIT (due) -> CLAIMED or READY; a passed suspend deadline -> CANCELLED
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
+--   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs; the first item is
+--   always given), request id (empty: none)
+-- Returns: status, whether more may be due (1 or 0), then for each lease: id, spec, attempt, claim count, fence,
+--   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
+-- Statuses: OK, PAUSED
+-- Atomic: the whole batch; a repeated request id returns the leases of the first call that are still held
+--- @include topic
+--- @include record
+--- @include settle
+local worker, nonce = ARGV[4], ARGV[5]
+local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local max_items, max_bytes, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+local PROMOTE, REQUEST_TTL = 500, 60000 -- items, ms
+local request_key = base .. 'request:' .. request
+
+local replies = { 'OK', 0 }
+
+local function reply(record, lease_end)
+  local deadline, limit = tonumber(record.suspend_deadline), attempt_end(record)
+  local n = #replies
+  replies[n + 1], replies[n + 2] = record.id, record.spec
+  replies[n + 3], replies[n + 4] = int(record.retry_count + 1), record.claim_count
+  replies[n + 5], replies[n + 6] = record.fence, int(lease_end - now)
+  replies[n + 7] = deadline and int(deadline - now) or '-1'
+  replies[n + 8] = limit and int(limit - now) or '-1'
+  replies[n + 9] = record.progress or ''
+end
+
+local function repeated()
+  for id, fence in string.gmatch(redis.call('GET', request_key) or '', '(%S+) (%S+)') do
+    local record = load(id, 'spec', 'progress')
+    local lease_end = record and redis.call('ZSCORE', keys.leases, id)
+    if lease_end and record.fence == fence and tonumber(lease_end) > now then reply(record, tonumber(lease_end)) end
+  end
+  return replies
+end
+
+-- Returns candidates in claim order, as {order, id, waited}: the first ready ones, merged with those whose wait is over;
+-- and whether there may be more.
+local function candidates()
+  local found = {}
+  local due = redis.call('ZRANGEBYSCORE', keys.retry, '-inf', now, 'LIMIT', 0, PROMOTE)
+  for i = 1, #due do
+    local record = load(due[i], 'spec', 'progress')
+    if record then found[#found + 1] = { tonumber(record.order), due[i], true } end
+  end
+  local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1, 'WITHSCORES')
+  for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
+  if #due > 0 then table.sort(found, function(a, b) return a[1] < b[1] end) end
+  return found, #ready == 2 * max_items or #due == PROMOTE
+end
+
+local function claim(record)
+  local fence = now_us
+  if record.fence ~= NONE then
+    archive_claim(record)
+    fence = math.max(record.fence + 1, now_us)
+  end
+  set(record, 'fence', fence)
+  set(record, 'nonce', nonce)
+  set(record, 'worker', worker)
+  set(record, 'claimed', now)
+  set(record, 'lease', lease)
+  set(record, 'received', received)
+  raise(record, 'claim_count')
+  local lease_end = lease_deadline(record, first_lease)
+  place(record, 'CLAIMED', lease_end)
+  herald_due(lease_end)
+  reply(record, lease_end)
+end
+
+if request ~= '' and redis.call('EXISTS', request_key) == 1 then return repeated() end
+if redis.call('HGET', keys.topic, 'paused') == '1' then return { 'PAUSED', 0 } end
+local found, more = candidates()
+local claimed, bytes, held = 0, 0, {}
+
+-- Claims a candidate if it still is one and fits; a due one that does not fit goes to `ready`, in its old place.
+local function consider(record)
+  settle(record)
+  if record.schema ~= SCHEMA or (record.status ~= 'READY' and record.status ~= 'RETRY_WAIT') then return end
+  if claimed == 0 or (claimed < max_items and bytes + #record.spec <= max_bytes) then
+    claim(record)
+    claimed, bytes = claimed + 1, bytes + #record.spec
+    held[claimed] = record.id .. ' ' .. record.fence
+    return
+  end
+  more = true
+  if record.status == 'RETRY_WAIT' then place(record, 'READY', record.order) end
+end
+
+for i = 1, #found do
+  local id, waited = found[i][2], found[i][3]
+  if waited or claimed < max_items then
+    local record = load(id, 'spec', 'progress')
+    if record then consider(record) else index_remove(keys.ready, id) end -- an entry without a record means nothing
+  else
+    more = true
+  end
+end
+replies[2] = more and 1 or 0
+if request ~= '' then redis.call('SET', request_key, table.concat(held, ' '), 'PX', REQUEST_TTL) end
+commit()
+return replies

@@ -1,0 +1,70 @@
+-- Creates work items of one topic, idempotent by id and content.
+-- Transition: none -> READY, none -> RETRY_WAIT (a start delay is ahead)
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), backlog limit (items; 0: none), then for each item:
+--   id, digest, spec, type, priority (0..99), start delay (ms), suspend timeout (ms; 0: none), attempt timeout (ms; 0:
+--   none), max retries, backoff (STRATEGY:base:max), max lease losses, on dead letter, reply group (-: none), error types
+--   that are not retried (one a line; empty: none)
+-- Returns: for each item a status
+-- Statuses: CREATED, EXISTS, DIFFERS, FULL
+-- Atomic: the whole batch
+--- @include topic
+--- @include record
+local STRIDE = 14
+local PRIORITY_STEP = 70368744177664 -- 2^46: that many items keep their place within a priority
+local limit = tonumber(ARGV[4])
+local items = (#ARGV - 4) / STRIDE
+
+local meta = redis.call('HMGET', keys.topic, 'sequence', 'backlog_limit')
+local sequence = tonumber(meta[1] or 0)
+limit = tonumber(meta[2] or limit)
+local backlog = limit > 0 and redis.call('ZCARD', keys.ready) + redis.call('ZCARD', keys.retry) or 0
+
+local function known_digest(id)
+  if records[id] then return records[id].digest end
+  local policy = redis.call('HGET', base .. 'item:' .. id, 'policy')
+  return policy and string.match(policy, '^%S+ (%S+)')
+end
+
+local function create(id, at)
+  local delay, timeout = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+  sequence = sequence + 1
+  local order = int((99 - ARGV[at + 4]) * PRIORITY_STEP + sequence)
+  local deadline = timeout > 0 and int(now + timeout) or NONE
+  local policy = table.concat({ SCHEMA, ARGV[at + 1], int(now), ARGV[at + 3], deadline, ARGV[at + 7], ARGV[at + 8],
+    ARGV[at + 9], ARGV[at + 10], ARGV[at + 11], ARGV[at + 12] }, ' ')
+  local record = unpacked(id, policy, 'NEW ' .. order .. ' - - - - - - 0 0 0 0 - -')
+  records[id] = record
+  put(record, 'policy', policy)
+  put(record, 'spec', ARGV[at + 2])
+  if ARGV[at + 13] ~= '' then put(record, 'fatal_types', ARGV[at + 13]) end
+  if timeout > 0 then
+    index_add(keys.deadlines, deadline, id)
+    herald_due(now + timeout)
+  end
+  if delay > 0 then
+    place(record, 'RETRY_WAIT', now + delay)
+    herald_due(now + delay)
+  else
+    place(record, 'READY', order)
+    herald('ready')
+  end
+end
+
+local replies = {}
+for item = 1, items do
+  local at = 5 + (item - 1) * STRIDE
+  local known = known_digest(ARGV[at])
+  if known then
+    replies[item] = known == ARGV[at + 1] and 'EXISTS' or 'DIFFERS'
+  elseif limit > 0 and backlog >= limit then
+    replies[item] = 'FULL'
+  else
+    create(ARGV[at], at)
+    backlog = backlog + 1
+    replies[item] = 'CREATED'
+  end
+end
+if sequence > tonumber(meta[1] or 0) then redis.call('HSET', keys.topic, 'sequence', int(sequence)) end
+commit()
+return replies

@@ -1,0 +1,41 @@
+-- Extends leases, keeps progress, and tells what changed.
+-- Transition: CLAIMED -> CLAIMED; READY or RETRY_WAIT -> CLAIMED (a lapsed lease that nobody took over, same fence)
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: id, fence, nonce, lease (ms;
+--   0: as the claim got), has progress (1 or 0), progress
+-- Returns: for each lease an answer (see include/judge.lua)
+-- Statuses: ACCEPTED with lease=<ms>, or the reason why not
+-- Atomic: the whole batch
+--- @include topic
+--- @include record
+--- @include settle
+--- @include judge
+local replies = {}
+
+local function extend(record, lease)
+  if record.status ~= 'CLAIMED' and (record.decided == '1' or record.status == 'DEAD_LETTER') then
+    return answer('LEASE_EXPIRED', record)
+  end
+  local lease_end = lease_deadline(record, lease)
+  if record.status == 'CLAIMED' then
+    lease_end = math.max(lease_end, tonumber(redis.call('ZSCORE', keys.leases, record.id)))
+  end
+  place(record, 'CLAIMED', lease_end)
+  if record.received ~= '1' then set(record, 'received', '1') end
+  return answer('ACCEPTED', record, 'lease=' .. int(lease_end - now))
+end
+
+for at = 4, #ARGV, 6 do
+  local id, fence, nonce, lease = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local record, reply = judge(id, fence, nonce, 'heartbeat', '-')
+  if not reply then
+    reply = extend(record, lease > 0 and lease or tonumber(record.lease))
+    if ARGV[at + 4] == '1' and record.status == 'CLAIMED' then
+      put(record, 'progress', ARGV[at + 5])
+      set(record, 'lease_loss_count', '0')
+    end
+  end
+  replies[#replies + 1] = reply
+end
+commit()
+return replies

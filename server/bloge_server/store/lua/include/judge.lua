@@ -1,0 +1,103 @@
+-- Judges a report by its token. An answer is a short string: ACCEPTED or a reason, the item's status, then facts as
+-- name=value. The answer that decided a token is kept, so the same report gets the same answer.
+
+local LATE_OUTPUTS_KEPT, LATE_OUTPUT_BYTES = 4, 65536
+local FINISHES = { complete = true, business_error = true, cancelled = true }
+
+local function answer(reason, record, facts)
+  return reason .. ' ' .. record.status .. (facts and (' ' .. facts) or '')
+end
+
+-- Returns whether the item's last token can still act: LIVE, LAPSED (nobody took over), BURIED (a dead letter for lost
+-- leases, which late work still saves), or the reason why not.
+local function standing(record)
+  local status, outcome = record.status, record.outcome
+  if status == 'CLAIMED' then return 'LIVE' end
+  if outcome == 'TIMED_OUT' then return 'DEADLINE_PASSED' end
+  if outcome == 'CANCELLED' or status == 'CANCELLED' then return 'CANCELLED' end
+  if status == 'DONE' then return 'ALREADY_DONE_BY_OTHER' end
+  if status == 'DEAD_LETTER' then
+    return get(record, 'dead_reason') == 'LEASE_LOST' and outcome == NONE and 'BURIED' or 'DEAD_LETTERED'
+  end
+  return 'LAPSED'
+end
+
+-- Returns the answer for a token that has decided already; nil if `kind` may still go on.
+local function answer_decided(record, decision, kind, digest)
+  local decided_kind, decided_digest, decided_answer = string.match(decision, '^(%S+) (%S+) (.*)$')
+  if decided_kind == kind and decided_digest == digest then return decided_answer end
+  if decided_kind == 'timeout' then return answer('LEASE_EXPIRED', record) end
+  -- A release hands the right to run back, but work that was finished all the same counts if nobody took over.
+  if decided_kind == 'release' and FINISHES[kind] and standing(record) == 'LAPSED' then return nil end
+  return answer('CONFLICTING_REPORT', record)
+end
+
+local function successor(record)
+  return string.format('by=%s ago=%s', record.worker, int(math.max(0, now - (tonumber(record.claimed) or now))))
+end
+
+-- Judges a token of an earlier claim. Returns the answer, and whether the token was really issued and undecided.
+local function judge_earlier(record, fence, nonce, kind, digest)
+  local lines = 0
+  for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
+    lines = lines + 1
+    local claim_fence, claim_nonce, decision = string.match(line, '^(%S+) (%S+) (.*)$')
+    if claim_fence == fence then
+      if claim_nonce ~= nonce then return 'INVALID_TOKEN -' end
+      local decided = decision ~= '' and answer_decided(record, decision, kind, digest)
+      if decided then return decided end
+      return answer(record.status == 'DONE' and 'ALREADY_DONE_BY_OTHER' or 'SUPERSEDED', record, successor(record)), true
+    end
+  end
+  -- Too old to remember: its nonce cannot be checked, so it learns that it is over and nothing else.
+  if lines == CLAIMS_KEPT and tonumber(fence) < (tonumber(record.fence) or 0) then return answer('SUPERSEDED', record) end
+  return 'INVALID_TOKEN -'
+end
+
+-- Remembers the answer that decided a token.
+local function decide(record, fence, kind, digest, reply)
+  if fence == record.fence then return decide_current(record, kind, digest, reply) end
+  local decision = kind .. ' ' .. digest .. ' ' .. reply
+  local claims = {}
+  for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
+    local claim_fence, claim_nonce = string.match(line, '^(%S+) (%S+)')
+    claims[#claims + 1] = claim_fence == fence and (fence .. ' ' .. claim_nonce .. ' ' .. decision) or line
+  end
+  put(record, 'claims', table.concat(claims, '\n') .. '\n')
+end
+
+-- Keeps an output that came too late, once for each token, the latest few. Returns the fact for the answer.
+local function keep_late_output(record, fence, reason, output)
+  if #output > LATE_OUTPUT_BYTES then output = '' end
+  local fences = {}
+  for kept in string.gmatch(get(record, 'late_fences') or '', '%S+') do
+    if kept == fence then return 'late=1' end
+    fences[#fences + 1] = kept
+  end
+  fences[#fences + 1] = fence
+  if #fences > LATE_OUTPUTS_KEPT then
+    put(record, 'late_output:' .. table.remove(fences, 1), false)
+  end
+  put(record, 'late_fences', table.concat(fences, ' '))
+  put(record, 'late_output:' .. fence, int(now) .. ' ' .. reason .. '\n' .. output)
+  return 'late=1'
+end
+
+-- Loads and settles the item of a report and judges its token. Returns record and answer: no answer means that the token
+-- is the item's last and undecided, or may still finish. `late` is true where a refused output should be kept.
+local function judge(id, fence, nonce, kind, digest)
+  local record = load(id, 'awaited')
+  if not record then return nil, 'NOT_FOUND -' end
+  if record.schema ~= SCHEMA then return nil, 'UNKNOWN_SCHEMA -' end
+  settle(record)
+  if fence ~= record.fence then
+    local reply, late = judge_earlier(record, fence, nonce, kind, digest)
+    return record, reply, late
+  end
+  if nonce ~= record.nonce then return nil, 'INVALID_TOKEN -' end
+  local reply = record.decided == '1' and answer_decided(record, get(record, 'decision'), kind, digest)
+  if reply then return record, reply end
+  local stand = standing(record)
+  if stand == 'LIVE' or stand == 'LAPSED' or stand == 'BURIED' then return record, nil end
+  return record, answer(stand, record, stand == 'ALREADY_DONE_BY_OTHER' and successor(record) or nil), true
+end

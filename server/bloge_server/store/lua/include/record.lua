@@ -1,0 +1,149 @@
+-- A work item's record in memory: loaded once a call, changed in memory, written by `commit`.
+-- `policy` and `state` are packed into one field each, words parted by blanks, '-' for none: what every call needs costs
+-- one read, one match and one write. Everything else is a field of its own, read only where it matters.
+
+local SCHEMA = '1'
+local NONE = '-'
+local INDEX = { READY = 'ready', CLAIMED = 'leases', RETRY_WAIT = 'retry', DEAD_LETTER = 'dead' }
+local POLICY_WORDS = '^' .. string.rep('(%S+) ', 10) .. '(%S+)$'
+local STATE_WORDS = '^' .. string.rep('(%S+) ', 13) .. '(%S+)$'
+local HISTORY_ENTRIES, HISTORY_BYTES, CLAIMS_KEPT = 32, 262144, 16
+
+local records = {}
+
+-- One constructor with every word makes the table once, at its full size; growing it word by word costs more than all
+-- the rest of a call.
+local function unpacked(id, policy, state)
+  local schema, digest, enqueued, kind, suspend_deadline, attempt_timeout, max_retries, backoff, max_lease_losses,
+    on_dead_letter, reply_group = string.match(policy, POLICY_WORDS)
+  local status, order, fence, nonce, worker, claimed, lease, received, decided, retry_count, lease_loss_count,
+    claim_count, outcome, outcome_at = string.match(state, STATE_WORDS)
+  return {
+    id = id, schema = schema, digest = digest, enqueued = enqueued, type = kind, suspend_deadline = suspend_deadline,
+    attempt_timeout = attempt_timeout, max_retries = max_retries, backoff = backoff,
+    max_lease_losses = max_lease_losses, on_dead_letter = on_dead_letter, reply_group = reply_group,
+    status = status or NONE, order = order, fence = fence, nonce = nonce, worker = worker, claimed = claimed,
+    lease = lease, received = received, decided = decided, retry_count = retry_count,
+    lease_loss_count = lease_loss_count, claim_count = claim_count, outcome = outcome, outcome_at = outcome_at,
+    changed = false, fields = false,
+  }
+end
+
+local function state_text(record)
+  return record.status .. ' ' .. record.order .. ' ' .. record.fence .. ' ' .. record.nonce .. ' ' .. record.worker
+    .. ' ' .. record.claimed .. ' ' .. record.lease .. ' ' .. record.received .. ' ' .. record.decided
+    .. ' ' .. record.retry_count .. ' ' .. record.lease_loss_count .. ' ' .. record.claim_count
+    .. ' ' .. record.outcome .. ' ' .. record.outcome_at
+end
+
+-- Returns the record of an item, nil if there is none. A script that needs more fields of every item names them in
+-- `extra`; they are read in the same call.
+local function load(id, ...)
+  local record = records[id]
+  if record ~= nil then return record or nil end
+  local values = redis.call('HMGET', base .. 'item:' .. id, 'policy', 'state', ...)
+  if not values[1] then
+    records[id] = false
+    return nil
+  end
+  record = unpacked(id, values[1], values[2])
+  for i = 1, select('#', ...) do record[select(i, ...)] = values[i + 2] end
+  records[id] = record
+  return record
+end
+
+-- Returns a field that is not packed; false if absent.
+local function get(record, field)
+  if record[field] == nil then record[field] = redis.call('HGET', base .. 'item:' .. record.id, field) end
+  return record[field]
+end
+
+-- Changes a field that is not packed; false removes it.
+local function put(record, field, value)
+  record[field] = value
+  if not record.fields then record.fields = {} end
+  record.fields[field] = value
+end
+
+-- Changes a packed word of the state.
+local function set(record, word, value)
+  if type(value) == 'number' then value = int(value) end
+  record[word] = value
+  record.changed = true
+end
+
+local function raise(record, word)
+  set(record, word, tonumber(record[word]) + 1)
+end
+
+-- Moves a record to a status and, with it, from index to index: nothing else touches the four status indexes.
+local function place(record, status, score)
+  local from, to = INDEX[record.status], INDEX[status]
+  if from and from ~= to then index_remove(keys[from], record.id) end
+  if to then index_add(keys[to], score, record.id) end
+  if record.status ~= status then set(record, 'status', status) end
+end
+
+-- Returns when the current attempt must end, nil if never.
+local function attempt_end(record)
+  local timeout = tonumber(record.attempt_timeout)
+  return timeout > 0 and tonumber(record.claimed) + timeout or nil
+end
+
+-- Returns the lease deadline that `lease` ms from now gives: never past the attempt's own end.
+local function lease_deadline(record, lease)
+  local limit = attempt_end(record)
+  return limit and math.min(now + lease, limit) or now + lease
+end
+
+-- Drops the oldest lines of a text until at most `lines` lines and, with more than one left, `bytes` bytes remain.
+local function trim(text, lines, bytes)
+  local _, count = string.gsub(text, '\n', '')
+  while count > lines or (count > 1 and #text > bytes) do
+    text = string.sub(text, string.find(text, '\n', 1, true) + 1)
+    count = count - 1
+  end
+  return text
+end
+
+-- Adds the claim that just ended to the history. `failure` is JSON or nil; `due` is ms or nil.
+local function remember_attempt(record, ending, failure, due)
+  local entry = string.format(
+    '{"attempt":%d,"worker":"%s","fence":%s,"claimed":%s,"ended":%s,"end":"%s"%s%s}\n',
+    record.retry_count + 1, record.worker, record.fence, record.claimed, int(now), ending,
+    due and (',"due":' .. int(due)) or '', failure and (',"failure":' .. failure) or '')
+  put(record, 'history', trim((get(record, 'history') or '') .. entry, HISTORY_ENTRIES, HISTORY_BYTES))
+end
+
+-- Keeps what the current token decided, for reports that come after the item was claimed or replayed again.
+local function archive_claim(record)
+  if record.nonce == NONE then return end
+  local decision = record.decided == '1' and get(record, 'decision') or ''
+  local line = record.fence .. ' ' .. record.nonce .. ' ' .. decision .. '\n'
+  put(record, 'claims', trim((get(record, 'claims') or '') .. line, CLAIMS_KEPT, HISTORY_BYTES))
+  set(record, 'decided', '0')
+end
+
+local function write(record)
+  local set_fields, gone = {}, {}
+  if record.changed then set_fields[1], set_fields[2] = 'state', state_text(record) end
+  for field, value in pairs(record.fields or {}) do
+    if value then
+      set_fields[#set_fields + 1] = field
+      set_fields[#set_fields + 1] = value
+    else
+      gone[#gone + 1] = field
+    end
+  end
+  local key = base .. 'item:' .. record.id
+  if #set_fields > 0 then redis.call('HSET', key, unpack(set_fields)) end
+  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+end
+
+-- Writes everything that was decided. Nothing may follow it but the reply.
+local function commit()
+  for _, record in pairs(records) do
+    if record and (record.changed or record.fields) then write(record) end
+  end
+  commit_indexes()
+end

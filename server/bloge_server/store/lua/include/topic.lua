@@ -1,0 +1,68 @@
+-- The topic's keys, the clock, and the changes that a script gathers before it writes.
+-- Every script reads and decides first; `commit` does all the writing, so a refused call has changed nothing.
+
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+local keys = {
+  ready = KEYS[1], leases = KEYS[2], retry = KEYS[3], deadlines = KEYS[4],
+  dead = KEYS[5], finished = KEYS[6], topic = KEYS[7],
+}
+local base = string.sub(keys.ready, 1, -6) -- all keys of a topic share this beginning, and so their slot
+
+local now = tonumber(ARGV[1]) -- ms
+local now_us
+if now == 0 then
+  local time = redis.call('TIME')
+  now_us = time[1] * 1000000 + time[2]
+  now = math.floor(now_us / 1000)
+else
+  now_us = now * 1000
+end
+
+-- Lua writes numbers above 1e14 with an exponent; fences and orders are larger.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+local index_changes, heralds, earliest = {}, {}, nil
+
+-- The last word on a member counts, so a record may move several times in one call.
+local function index_add(key, score, id)
+  local changes = index_changes[key]
+  if not changes then changes = {} index_changes[key] = changes end
+  changes[id] = score
+end
+
+local function index_remove(key, id)
+  index_add(key, false, id)
+end
+
+-- Tells every server that listens to the topic. `due` carries only the earliest instant of a call.
+local function herald(message)
+  heralds[message] = true
+end
+
+local function herald_due(at)
+  if not earliest or at < earliest then earliest = at end
+end
+
+local function commit_index(key, changes)
+  local add, remove = {}, {}
+  for id, score in pairs(changes) do
+    if score then
+      add[#add + 1] = score
+      add[#add + 1] = id
+    else
+      remove[#remove + 1] = id
+    end
+  end
+  if #remove > 0 then redis.call('ZREM', key, unpack(remove)) end
+  if #add > 0 then redis.call('ZADD', key, unpack(add)) end
+end
+
+local function commit_indexes()
+  for key, changes in pairs(index_changes) do commit_index(key, changes) end
+  if earliest then herald('due ' .. int(earliest)) end
+  local lines = {}
+  for message in pairs(heralds) do lines[#lines + 1] = message end
+  if #lines > 0 then redis.call('SPUBLISH', base .. 'wake', table.concat(lines, '\n')) end
+end

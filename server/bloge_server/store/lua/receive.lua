@@ -1,0 +1,31 @@
+-- Confirms offers: the full lease begins.
+-- Transition: CLAIMED -> CLAIMED (received)
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: id, fence, nonce
+-- Returns: for each lease an answer (see include/judge.lua)
+-- Statuses: ACCEPTED with lease=<ms>, or the reason why not
+-- Atomic: the whole batch
+--- @include topic
+--- @include record
+--- @include settle
+--- @include judge
+local replies = {}
+for at = 4, #ARGV, 3 do
+  local id, fence, nonce = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local record, reply = judge(id, fence, nonce, 'receipt', '-')
+  if not reply then
+    if record.status ~= 'CLAIMED' then
+      reply = answer('OFFER_WITHDRAWN', record)
+    else
+      local lease_end = lease_deadline(record, tonumber(record.lease))
+      if record.received ~= '1' then
+        set(record, 'received', '1')
+        place(record, 'CLAIMED', lease_end)
+      end
+      reply = answer('ACCEPTED', record, 'lease=' .. int(lease_end - now))
+    end
+  end
+  replies[#replies + 1] = reply
+end
+commit()
+return replies

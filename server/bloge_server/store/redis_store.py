@@ -1,0 +1,205 @@
+"""The store: durable work items on Redis, in the domain's words. One call is one script, on one slot, in one batch."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from bloge_server.domain.lease_token import LeaseToken, new_nonce
+from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
+from bloge_server.domain.work_item import (
+    Claimed,
+    ClaimOrder,
+    Enqueued,
+    NewItem,
+    StoredItem,
+    StoredOutcome,
+    SweepResult,
+)
+from bloge_server.store import codec, keys, scripts
+from bloge_server.store.errors import translated
+
+_Arg = str | bytes | int | float
+_SWEEP_LIMIT = 500
+
+
+class RedisStore:
+    """Work items of every topic on one Redis or Valkey.
+
+    Args:
+        client: a connected client that returns bytes.
+        retention_ms: how long a finished item is kept, from the acknowledgement of its outcome.
+        backlog_limit: most items of a topic that may be ready or waiting, unless the topic has its own; 0: no limit.
+        clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
+        dice: returns a number in [0, 1); the source of every jitter.
+    """
+
+    def __init__(
+        self,
+        client: "Redis",
+        *,
+        retention_ms: int = 86_400_000,
+        backlog_limit: int = 0,
+        clock: Callable[[], int] = lambda: 0,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._retention_ms = retention_ms
+        self._backlog_limit = backlog_limit
+        self._clock = clock
+        self._dice = dice
+        self._known_topics: set[tuple[str, str]] = set()
+
+    async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
+        """Create items of one topic; idempotent by id and content."""
+        await self._announce_topic(namespace, worker_topic)
+        args: list[_Arg] = [self._backlog_limit]
+        for item in items:
+            args.extend(item)
+        statuses = await self._run("enqueue", namespace, worker_topic, args)
+        return [Enqueued(item.item_id, status.decode()) for item, status in zip(items, statuses, strict=True)]
+
+    async def claim(self, namespace: str, worker_topic: str, order: ClaimOrder) -> Claimed:
+        """Claim due items for one worker."""
+        nonce = new_nonce()
+        offered = order.offer_lease_ms > 0
+        first_lease = order.offer_lease_ms if offered else order.lease_ms
+        args = [order.worker_id, nonce, order.lease_ms, first_lease, 0 if offered else 1]
+        args += [order.max_items, order.max_bytes, order.request_id]
+        reply = await self._run("claim", namespace, worker_topic, args)
+        return Claimed(codec.leases(namespace, worker_topic, nonce, reply), bool(reply[1]))
+
+    async def receive(self, namespace: str, worker_topic: str, tokens: Sequence[LeaseToken]) -> list[Verdict]:
+        """Confirm offers: their full lease begins."""
+        args = [part for token in tokens for part in token[2:]]
+        return await self._judged("receive", namespace, worker_topic, args)
+
+    async def heartbeat(self, namespace: str, worker_topic: str, reports: Iterable[Heartbeat]) -> list[Verdict]:
+        """Extend leases."""
+        args: list[_Arg] = []
+        for token, lease_ms, progress in reports:
+            args.extend((*token[2:], lease_ms, int(progress is not None), progress or b""))
+        return await self._judged("heartbeat", namespace, worker_topic, args)
+
+    async def complete(self, namespace: str, worker_topic: str, reports: Iterable[Complete]) -> list[Verdict]:
+        """Finish items."""
+        args: list[_Arg] = []
+        for token, kind, body, digest in reports:
+            args.extend((*token[2:], kind, digest, body))
+        return await self._judged("complete", namespace, worker_topic, args)
+
+    async def fail(self, namespace: str, worker_topic: str, reports: Iterable[Fail]) -> list[Verdict]:
+        """Take failures: a retry within the budget, else a dead letter."""
+        args: list[_Arg] = []
+        for each in reports:
+            args.extend((*each.token[2:], each.digest, each.error_type, each.failure))
+            args.extend((int(each.non_retryable), each.retry_after_ms))
+        return await self._judged("fail", namespace, worker_topic, args)
+
+    async def release(self, namespace: str, worker_topic: str, reports: Iterable[Release]) -> list[Verdict]:
+        """Hand items back at no cost of an attempt."""
+        args: list[_Arg] = []
+        for each in reports:
+            args.extend((*each.token[2:], each.digest, each.delay_ms, each.reason, int(each.draining)))
+        return await self._judged("release", namespace, worker_topic, args)
+
+    async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
+        """Do what is due in one topic, a bounded amount."""
+        return SweepResult(*await self._run("sweep", namespace, worker_topic, [_SWEEP_LIMIT]))
+
+    async def read_outbox(
+        self, namespace: str, worker_topic: str, reply_group: str, *, offset: int, limit: int
+    ) -> list[StoredOutcome]:
+        """Return outcomes that are not acknowledged, oldest first."""
+        reply = await self._read("read_outbox", namespace, worker_topic, [reply_group, offset, limit])
+        return [codec.outcome(namespace, worker_topic, each) for each in reply]
+
+    async def acknowledge(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> int:
+        """Take recorded outcomes out of the outbox; return how many stood there."""
+        with translated():
+            acknowledged: int = await self._call(
+                "acknowledge", namespace, worker_topic, [self._clock(), self._retention_ms, *item_ids]
+            )
+        return acknowledged
+
+    async def await_outcome(self, namespace: str, worker_topic: str, item_id: str) -> tuple[str, StoredOutcome | None]:
+        """Return NOT_FOUND, WAITING (and the outcome will be heralded), or DONE with the outcome."""
+        status, *found = await self._run("await_outcome", namespace, worker_topic, [item_id])
+        return status.decode(), codec.outcome(namespace, worker_topic, found[0]) if found else None
+
+    async def get(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> list[StoredItem | None]:
+        """Return whole records, None where there is no such item."""
+        reply = await self._read("get", namespace, worker_topic, item_ids)
+        return [codec.item(namespace, worker_topic, each) for each in reply]
+
+    async def cancel(
+        self, namespace: str, worker_topic: str, item_ids: Sequence[str], reason: str
+    ) -> list[tuple[str, str, str]]:
+        """Cancel open items; return for each CANCELLED, HAS_OUTCOME or NOT_FOUND, then its status and outcome."""
+        reply = await self._run("cancel", namespace, worker_topic, [reason, *item_ids])
+        return [(status.decode(), stands.decode(), outcome.decode()) for status, stands, outcome in reply]
+
+    async def replay(
+        self, namespace: str, worker_topic: str, items: Sequence[tuple[str, int]], spec: bytes | None = None
+    ) -> list[tuple[str, str, str]]:
+        """Put dead letters back after a delay (ms) each; return REPLAYED, WRONG_STATUS or NOT_FOUND as `cancel` does."""
+        args: list[_Arg] = [int(spec is not None), spec or b""]
+        args.extend(part for item in items for part in item)
+        reply = await self._run("replay", namespace, worker_topic, args)
+        return [(status.decode(), stands.decode(), outcome.decode()) for status, stands, outcome in reply]
+
+    async def list_dead(
+        self, namespace: str, worker_topic: str, *, since_ms: int, after_id: str, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return (dead-letter time in ms, id), oldest first, from a position on."""
+        reply = await self._read("list_dead", namespace, worker_topic, [since_ms, after_id, limit])
+        return [(int(at), item_id.decode()) for at, item_id in zip(reply[::2], reply[1::2], strict=True)]
+
+    async def register(self, namespace: str, worker_topic: str, worker_id: str, slots: int, sdk: str) -> None:
+        """Note a worker of a topic."""
+        await self._read("register", namespace, worker_topic, [worker_id, slots, sdk])
+
+    async def topics(self, namespace: str) -> list[str]:
+        """Return the topics of a namespace, by name."""
+        with translated():
+            return sorted(codec.texts(await self._client.smembers(keys.topics(namespace))))
+
+    async def all_topics(self) -> list[tuple[str, str]]:
+        """Return (namespace, topic) of every topic."""
+        with translated():
+            namespaces = sorted(codec.texts(await self._client.smembers(keys.NAMESPACES)))
+        return [(namespace, topic) for namespace in namespaces for topic in await self.topics(namespace)]
+
+    async def _announce_topic(self, namespace: str, worker_topic: str) -> None:
+        """Note a topic before its first enqueue, so that nothing durable is ever unknown to the sweeps."""
+        if (namespace, worker_topic) in self._known_topics:
+            return
+        with translated():
+            await self._client.sadd(keys.NAMESPACES, namespace)
+            await self._client.sadd(keys.topics(namespace), worker_topic)
+        self._known_topics.add((namespace, worker_topic))
+
+    async def _judged(
+        self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]
+    ) -> list[Verdict]:
+        return list(map(codec.verdict, await self._run(script, namespace, worker_topic, args)))
+
+    async def _run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
+        """Call a transition: every one takes the time, the retention and the dice first."""
+        with translated():
+            head = (self._clock(), self._retention_ms, self._dice())
+            return await self._call(script, namespace, worker_topic, [*head, *args])
+
+    async def _read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
+        with translated():
+            return await self._call(script, namespace, worker_topic, [self._clock(), *args])
+
+    async def _call(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
+        loaded = scripts.load(script)
+        declared = keys.topic_keys(namespace, worker_topic)
+        try:
+            return await self._client.execute_command("EVALSHA", loaded.sha, len(declared), *declared, *args)
+        except NoScriptError:
+            return await self._client.execute_command("EVAL", loaded.source, len(declared), *declared, *args)
