@@ -164,10 +164,18 @@ class StoredItem:
         """The outcome, if there is one."""
         if self.state.outcome is None:
             return None
-        names = ("spec", "output", "business_error", "history")
-        fields = [self.fields.get(name, b"") for name in names]
-        ref = (self.namespace, self.worker_topic, self.item_id)
-        return StoredOutcome(*ref, self.policy, self.state, *fields, self.dead_reason)
+        return StoredOutcome(
+            namespace=self.namespace,
+            worker_topic=self.worker_topic,
+            item_id=self.item_id,
+            policy=self.policy,
+            state=self.state,
+            spec=self.fields.get("spec", b""),
+            output=self.fields.get("output", b""),
+            business_error=self.fields.get("business_error", b""),
+            history=self.fields.get("history", b""),
+            dead_reason=self.dead_reason,
+        )
 
     @property
     def dead_reason(self) -> str:

@@ -1,6 +1,6 @@
 """Script replies to domain values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from bloge.remote_workers.errors import Reason
@@ -133,11 +133,6 @@ def state(packed: bytes) -> ItemState:
 
 def _packed_number(word: str) -> int | None:
     return None if word == _NONE else int(word)
-
-
-def texts(values: Iterable[bytes]) -> list[str]:
-    """Return bytes as texts."""
-    return [value.decode() for value in values]
 
 
 def _number(text: str | bytes | None) -> int | None:

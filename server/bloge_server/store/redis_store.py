@@ -66,8 +66,8 @@ class RedisStore:
         nonce = new_nonce()
         offered = order.offer_lease_ms > 0
         first_lease = order.offer_lease_ms if offered else order.lease_ms
-        args = [order.worker_id, nonce, order.lease_ms, first_lease, 0 if offered else 1]
-        args += [order.max_items, order.max_bytes, order.request_id]
+        args: list[_Arg] = [order.worker_id, nonce, order.lease_ms, first_lease, 0 if offered else 1]
+        args.extend((order.max_items, order.max_bytes, order.request_id))
         reply = await self._run("claim", namespace, worker_topic, args)
         return Claimed(codec.leases(namespace, worker_topic, nonce, reply), bool(reply[1]))
 
@@ -144,7 +144,7 @@ class RedisStore:
     async def replay(
         self, namespace: str, worker_topic: str, items: Sequence[tuple[str, int]], spec: bytes | None = None
     ) -> list[tuple[str, str, str]]:
-        """Put dead letters back after a delay (ms) each; return REPLAYED, WRONG_STATUS or NOT_FOUND as `cancel` does."""
+        """Put dead letters back after a delay (ms) each; return REPLAYED, WRONG_STATUS or NOT_FOUND, and so on."""
         args: list[_Arg] = [int(spec is not None), spec or b""]
         args.extend(part for item in items for part in item)
         reply = await self._run("replay", namespace, worker_topic, args)
@@ -164,26 +164,28 @@ class RedisStore:
     async def topics(self, namespace: str) -> list[str]:
         """Return the topics of a namespace, by name."""
         with translated():
-            return sorted(codec.texts(await self._client.smembers(keys.topics(namespace))))
+            return await self._members(keys.topics(namespace))
 
     async def all_topics(self) -> list[tuple[str, str]]:
         """Return (namespace, topic) of every topic."""
         with translated():
-            namespaces = sorted(codec.texts(await self._client.smembers(keys.NAMESPACES)))
+            namespaces = await self._members(keys.NAMESPACES)
         return [(namespace, topic) for namespace in namespaces for topic in await self.topics(namespace)]
+
+    async def _members(self, key: str) -> list[str]:
+        members: set[bytes] = await self._send("SMEMBERS", key)
+        return sorted(member.decode() for member in members)
 
     async def _announce_topic(self, namespace: str, worker_topic: str) -> None:
         """Note a topic before its first enqueue, so that nothing durable is ever unknown to the sweeps."""
         if (namespace, worker_topic) in self._known_topics:
             return
         with translated():
-            await self._client.sadd(keys.NAMESPACES, namespace)
-            await self._client.sadd(keys.topics(namespace), worker_topic)
+            await self._send("SADD", keys.NAMESPACES, namespace)
+            await self._send("SADD", keys.topics(namespace), worker_topic)
         self._known_topics.add((namespace, worker_topic))
 
-    async def _judged(
-        self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]
-    ) -> list[Verdict]:
+    async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
         return list(map(codec.verdict, await self._run(script, namespace, worker_topic, args)))
 
     async def _run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
@@ -200,6 +202,9 @@ class RedisStore:
         loaded = scripts.load(script)
         declared = keys.topic_keys(namespace, worker_topic)
         try:
-            return await self._client.execute_command("EVALSHA", loaded.sha, len(declared), *declared, *args)
+            return await self._send("EVALSHA", loaded.sha, len(declared), *declared, *args)
         except NoScriptError:
-            return await self._client.execute_command("EVAL", loaded.source, len(declared), *declared, *args)
+            return await self._send("EVAL", loaded.source, len(declared), *declared, *args)
+
+    async def _send(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
+        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

