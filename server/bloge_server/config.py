@@ -33,8 +33,8 @@ class Settings(BaseModel):
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """The lease a worker gets if it asks for none. Lower: dead workers are noticed sooner; higher: fewer heartbeats."""
     offer_lease_seconds: Annotated[float, Field(ge=0.5, le=60)] = 5.0
-    """How long a streamed offer waits for its receipt. Lower: slow networks lose offers; higher: a deaf worker holds items
-    back for longer."""
+    """How long a streamed offer waits for its receipt. Lower: slow networks lose offers; higher: a deaf worker holds
+    items back for longer."""
     ping_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
     """How often each side of a stream pings the other."""
     silence_seconds: Annotated[float, Field(ge=0.5, le=900)] = 30.0

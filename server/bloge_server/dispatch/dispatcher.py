@@ -1,8 +1,8 @@
 """Decides which claims to make. No I/O, no clock: facts go in, claims to make come out.
 
-Work is pulled from one ordered backlog for each topic, so fresh items never overtake waiting ones. A topic is *warm* while
-it may have something to claim: a wake-up warms it, a claim that finds nothing more cools it. Claimers of a topic take turns;
-a claimer with several warm topics splits its room between them, so that none starves another.
+Work is pulled from one ordered backlog for each topic, so fresh items never overtake waiting ones. A topic is *warm*
+while it may have something to claim: a wake-up warms it, a claim that finds nothing more cools it. Claimers of a topic
+take turns; a claimer with several warm topics splits its room between them, so that none starves another.
 """
 
 from collections import deque

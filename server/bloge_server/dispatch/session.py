@@ -10,6 +10,7 @@ from bloge_server.domain.lease_token import LeaseToken
 
 MISSED_OFFERS_LIMIT = 3
 """A session that lets so many offers lapse gets none until it answers a ping."""
+_LAPSED_KEPT = 16
 
 
 class Offer(NamedTuple):
@@ -43,6 +44,7 @@ class Session:
         self._granted_items = self._granted_bytes = 0
         self._offered_items = self._offered_bytes = 0
         self._outstanding: deque[Offer] = deque()
+        self._lapsed: deque[Offer] = deque(maxlen=_LAPSED_KEPT)
         self._sequence = 0
         self._missed = 0
         self._draining = False
@@ -82,10 +84,11 @@ class Session:
         return self._sequence
 
     def receive(self, sequence: int) -> list[LeaseToken]:
-        """Take a receipt; return the tokens it confirms for the first time."""
+        """Take a receipt; return the tokens it confirms for the first time, those of lapsed offers included."""
         confirmed: list[LeaseToken] = []
-        while self._outstanding and self._outstanding[0].sequence <= sequence:
-            confirmed.extend(self._outstanding.popleft().tokens)
+        for offers in (self._lapsed, self._outstanding):
+            while offers and offers[0].sequence <= sequence:
+                confirmed.extend(offers.popleft().tokens)
         if confirmed:
             self._missed = 0
         return confirmed
@@ -113,7 +116,7 @@ class Session:
     def tick(self, now: float) -> int | None:
         """Note the time; return the id of a ping to send now, or None."""
         while self._outstanding and self._outstanding[0].lapses_at <= now:
-            self._outstanding.popleft()
+            self._lapsed.append(self._outstanding.popleft())
             self._missed += 1
         deaf = self._missed >= MISSED_OFFERS_LIMIT and not self._answer_awaited
         if not deaf and now < self._next_ping_at:
@@ -123,6 +126,10 @@ class Session:
         if deaf:
             self._answer_awaited = self._ping_id
         return self._ping_id
+
+    def next_tick_at(self) -> float:
+        """Return when to call `tick` and `silent` again."""
+        return min(self._next_ping_at, self._heard_at + self._timing.silence_limit)
 
     def silent(self, now: float) -> bool:
         """Return whether the worker has been silent for too long."""

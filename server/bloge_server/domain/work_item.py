@@ -16,7 +16,8 @@ class NewItem(NamedTuple):
     digest: str
     """Digest of what makes two enqueues equal: type, payload, policies, priority and requested durations."""
     spec: bytes
-    """The encoded description, payload included; the store passes it through untouched."""
+    """The encoded description without the payload; the store passes both through untouched."""
+    payload: bytes = b""
     item_type: str = "EXECUTE_NODE"
     priority: int = 50
     start_delay_ms: int = 0
@@ -52,7 +53,7 @@ class ClaimOrder(NamedTuple):
     offer_lease_ms: int = 0
     """Positive for a streamed claim: the lease until its receipt. 0: the claim's reply is the receipt."""
     max_bytes: int = 2_500_000
-    """Most bytes of descriptions together; the first item is given whatever its size."""
+    """Most bytes of descriptions and payloads together; the first item is given whatever its size."""
     request_id: str = ""
 
 
@@ -61,6 +62,7 @@ class Lease(NamedTuple):
 
     token: str
     spec: bytes
+    payload: bytes
     attempt: int
     claim_count: int
     fence: int
@@ -142,6 +144,25 @@ class StoredOutcome(NamedTuple):
     history: bytes
     """Ended attempts, one JSON object a line."""
     dead_reason: str
+
+
+class OutboxPage(NamedTuple):
+    """Outcomes of one reply group, in the order of their emission."""
+
+    place: int
+    """Of the last one, to read on from."""
+    more: bool
+    outcomes: list[StoredOutcome]
+
+
+class Acted(NamedTuple):
+    """What became of an item that somebody acted on."""
+
+    answer: str
+    status: str
+    """Where the item stands now; `-` if there is none."""
+    outcome: str
+    """`-`: none."""
 
 
 @dataclass(frozen=True, slots=True)

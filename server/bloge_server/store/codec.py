@@ -7,9 +7,9 @@ from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
-from bloge_server.domain.work_item import ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
+from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
 
-_LEASE_FIELDS = 9
+_LEASE_FIELDS = 10
 _ITEM_HEAD = 4
 _NONE = "-"
 
@@ -34,12 +34,14 @@ def leases(namespace: str, worker_topic: str, nonce: str, reply: Sequence[bytes]
     """Return the leases of a claim's reply, after its status and its flag."""
     found = []
     for at in range(2, len(reply), _LEASE_FIELDS):
-        item_id, spec, attempt, claim_count, fence, lease, remaining, timeout, progress = reply[at : at + _LEASE_FIELDS]
+        item_id, spec, payload, attempt, claim_count, fence, *rest = reply[at : at + _LEASE_FIELDS]
+        lease, remaining, timeout, progress = rest
         token = LeaseToken(namespace, worker_topic, item_id.decode(), fence.decode(), nonce)
         found.append(
             Lease(
                 token=str(token),
                 spec=spec,
+                payload=payload,
                 attempt=int(attempt),
                 claim_count=int(claim_count),
                 fence=int(fence),
@@ -88,6 +90,11 @@ def item(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredIte
         due_ms=_number(due),
         dead_letter_ms=_number(dead),
     )
+
+
+def acted(reply: Sequence[bytes]) -> Acted:
+    """Return what became of an item that somebody acted on."""
+    return Acted(*(word.decode() for word in reply))
 
 
 def policy(packed: bytes) -> ItemPolicy:

@@ -10,10 +10,12 @@ from redis.exceptions import NoScriptError
 from bloge_server.domain.lease_token import LeaseToken, new_nonce
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import (
+    Acted,
     Claimed,
     ClaimOrder,
     Enqueued,
     NewItem,
+    OutboxPage,
     StoredItem,
     StoredOutcome,
     SweepResult,
@@ -23,6 +25,8 @@ from bloge_server.store.errors import translated
 
 _Arg = str | bytes | int | float
 _SWEEP_LIMIT = 500
+_OUTBOX_BYTES = 2_000_000
+"""Most bytes of outputs in one page, so that a page fits a frame of 3 MiB."""
 
 
 class RedisStore:
@@ -110,11 +114,20 @@ class RedisStore:
         return SweepResult(*await self._run("sweep", namespace, worker_topic, [_SWEEP_LIMIT]))
 
     async def read_outbox(
-        self, namespace: str, worker_topic: str, reply_group: str, *, offset: int, limit: int
-    ) -> list[StoredOutcome]:
-        """Return outcomes that are not acknowledged, oldest first."""
-        reply = await self._read("read_outbox", namespace, worker_topic, [reply_group, offset, limit])
-        return [codec.outcome(namespace, worker_topic, each) for each in reply]
+        self, namespace: str, worker_topic: str, reply_group: str, *, after: int, limit: int
+    ) -> OutboxPage:
+        """Return outcomes that are not acknowledged, in the order of their emission.
+
+        Args:
+            namespace: of the items.
+            worker_topic: of the items.
+            reply_group: of the items.
+            after: the place after which to begin; 0 for all.
+            limit: most outcomes.
+        """
+        args: list[_Arg] = [reply_group, after, limit, _OUTBOX_BYTES]
+        place, more, *found = await self._read("read_outbox", namespace, worker_topic, args)
+        return OutboxPage(int(place), bool(more), [codec.outcome(namespace, worker_topic, each) for each in found])
 
     async def acknowledge(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> int:
         """Take recorded outcomes out of the outbox; return how many stood there."""
@@ -134,21 +147,27 @@ class RedisStore:
         reply = await self._read("get", namespace, worker_topic, item_ids)
         return [codec.item(namespace, worker_topic, each) for each in reply]
 
-    async def cancel(
-        self, namespace: str, worker_topic: str, item_ids: Sequence[str], reason: str
-    ) -> list[tuple[str, str, str]]:
-        """Cancel open items; return for each CANCELLED, HAS_OUTCOME or NOT_FOUND, then its status and outcome."""
+    async def cancel(self, namespace: str, worker_topic: str, item_ids: Sequence[str], reason: str) -> list[Acted]:
+        """Cancel open items: CANCELLED, HAS_OUTCOME or NOT_FOUND."""
         reply = await self._run("cancel", namespace, worker_topic, [reason, *item_ids])
-        return [(status.decode(), stands.decode(), outcome.decode()) for status, stands, outcome in reply]
+        return [codec.acted(each) for each in reply]
 
     async def replay(
-        self, namespace: str, worker_topic: str, items: Sequence[tuple[str, int]], spec: bytes | None = None
-    ) -> list[tuple[str, str, str]]:
-        """Put dead letters back after a delay (ms) each; return REPLAYED, WRONG_STATUS or NOT_FOUND, and so on."""
-        args: list[_Arg] = [int(spec is not None), spec or b""]
+        self, namespace: str, worker_topic: str, items: Sequence[tuple[str, int]], payload: bytes | None = None
+    ) -> list[Acted]:
+        """Put dead letters back, each after a delay (ms): REPLAYED, WRONG_STATUS or NOT_FOUND."""
+        args: list[_Arg] = [int(payload is not None), payload or b""]
         args.extend(part for item in items for part in item)
         reply = await self._run("replay", namespace, worker_topic, args)
-        return [(status.decode(), stands.decode(), outcome.decode()) for status, stands, outcome in reply]
+        return [codec.acted(each) for each in reply]
+
+    async def discard(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> list[Acted]:
+        """Drop dead letters: DISCARDED, WRONG_STATUS or NOT_FOUND."""
+        return [codec.acted(each) for each in await self._run("discard", namespace, worker_topic, item_ids)]
+
+    async def adopt(self, namespace: str, worker_topic: str, item_id: str, fence: int) -> Acted:
+        """Take a late output as the outcome: ADOPTED, WRONG_STATUS, NO_OUTPUT or NOT_FOUND."""
+        return codec.acted(await self._run("adopt", namespace, worker_topic, [item_id, fence]))
 
     async def list_dead(
         self, namespace: str, worker_topic: str, *, since_ms: int, after_id: str, limit: int

@@ -2,9 +2,10 @@
 -- Transition: READY -> CLAIMED, RETRY_WAIT (due) -> CLAIMED or READY; a passed suspend deadline -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
---   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs; the first item is
+--   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs and
+--   payloads; the first item is
 --   always given), request id (empty: none)
--- Returns: status, whether more may be due (1 or 0), then for each lease: id, spec, attempt, claim count, fence,
+-- Returns: status, whether more may be due (1 or 0), then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
 -- Atomic: the whole batch; a repeated request id returns the leases of the first call that are still held
@@ -22,17 +23,17 @@ local replies = { 'OK', 0 }
 local function reply(record, lease_end)
   local deadline, limit = tonumber(record.suspend_deadline), attempt_end(record)
   local n = #replies
-  replies[n + 1], replies[n + 2] = record.id, record.spec
-  replies[n + 3], replies[n + 4] = int(record.retry_count + 1), record.claim_count
-  replies[n + 5], replies[n + 6] = record.fence, int(lease_end - now)
-  replies[n + 7] = deadline and int(deadline - now) or '-1'
-  replies[n + 8] = limit and int(limit - now) or '-1'
-  replies[n + 9] = record.progress or ''
+  replies[n + 1], replies[n + 2], replies[n + 3] = record.id, record.spec, record.payload
+  replies[n + 4], replies[n + 5] = int(record.retry_count + 1), record.claim_count
+  replies[n + 6], replies[n + 7] = record.fence, int(lease_end - now)
+  replies[n + 8] = deadline and int(deadline - now) or '-1'
+  replies[n + 9] = limit and int(limit - now) or '-1'
+  replies[n + 10] = record.progress or ''
 end
 
 local function repeated()
   for id, fence in string.gmatch(redis.call('GET', request_key) or '', '(%S+) (%S+)') do
-    local record = load(id, 'spec', 'progress')
+    local record = load(id, 'spec', 'payload', 'progress')
     local lease_end = record and redis.call('ZSCORE', keys.leases, id)
     if lease_end and record.fence == fence and tonumber(lease_end) > now then reply(record, tonumber(lease_end)) end
   end
@@ -45,7 +46,7 @@ local function candidates()
   local found = {}
   local due = redis.call('ZRANGEBYSCORE', keys.retry, '-inf', now, 'LIMIT', 0, PROMOTE)
   for i = 1, #due do
-    local record = load(due[i], 'spec', 'progress')
+    local record = load(due[i], 'spec', 'payload', 'progress')
     if record then found[#found + 1] = { tonumber(record.order), due[i], true } end
   end
   local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1, 'WITHSCORES')
@@ -82,9 +83,10 @@ local claimed, bytes, held = 0, 0, {}
 local function consider(record)
   settle(record)
   if record.schema ~= SCHEMA or (record.status ~= 'READY' and record.status ~= 'RETRY_WAIT') then return end
-  if claimed == 0 or (claimed < max_items and bytes + #record.spec <= max_bytes) then
+  local size = #record.spec + #record.payload
+  if claimed == 0 or (claimed < max_items and bytes + size <= max_bytes) then
     claim(record)
-    claimed, bytes = claimed + 1, bytes + #record.spec
+    claimed, bytes = claimed + 1, bytes + size
     held[claimed] = record.id .. ' ' .. record.fence
     return
   end
@@ -95,7 +97,7 @@ end
 for i = 1, #found do
   local id, waited = found[i][2], found[i][3]
   if waited or claimed < max_items then
-    local record = load(id, 'spec', 'progress')
+    local record = load(id, 'spec', 'payload', 'progress')
     if record then consider(record) else index_remove(keys.ready, id) end -- an entry without a record means nothing
   else
     more = true

@@ -2,7 +2,7 @@
 -- Transition: none -> READY, none -> RETRY_WAIT (a start delay is ahead)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), backlog limit (items; 0: none), then for each item:
---   id, digest, spec, type, priority (0..99), start delay (ms), suspend timeout (ms; 0: none), attempt timeout (ms; 0:
+--   id, digest, spec (without payload), payload, type, priority (0..99), start delay (ms), suspend timeout (ms; 0: none), attempt timeout (ms; 0:
 --   none), max retries, backoff (STRATEGY:base:max), max lease losses, on dead letter, reply group (-: none), error types
 --   that are not retried (one a line; empty: none)
 -- Returns: for each item a status
@@ -10,7 +10,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
-local STRIDE = 14
+local STRIDE = 15
 local PRIORITY_STEP = 70368744177664 -- 2^46: that many items keep their place within a priority
 local limit = tonumber(ARGV[4])
 local items = (#ARGV - 4) / STRIDE
@@ -27,17 +27,18 @@ local function known_digest(id)
 end
 
 local function create(id, at)
-  local delay, timeout = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+  local delay, timeout = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
   sequence = sequence + 1
-  local order = int((99 - ARGV[at + 4]) * PRIORITY_STEP + sequence)
+  local order = int((99 - ARGV[at + 5]) * PRIORITY_STEP + sequence)
   local deadline = timeout > 0 and int(now + timeout) or NONE
-  local policy = table.concat({ SCHEMA, ARGV[at + 1], int(now), ARGV[at + 3], deadline, ARGV[at + 7], ARGV[at + 8],
-    ARGV[at + 9], ARGV[at + 10], ARGV[at + 11], ARGV[at + 12] }, ' ')
+  local policy = table.concat({ SCHEMA, ARGV[at + 1], int(now), ARGV[at + 4], deadline, ARGV[at + 8], ARGV[at + 9],
+    ARGV[at + 10], ARGV[at + 11], ARGV[at + 12], ARGV[at + 13] }, ' ')
   local record = unpacked(id, policy, 'NEW ' .. order .. ' - - - - - - 0 0 0 0 - -')
   records[id] = record
   put(record, 'policy', policy)
   put(record, 'spec', ARGV[at + 2])
-  if ARGV[at + 13] ~= '' then put(record, 'fatal_types', ARGV[at + 13]) end
+  put(record, 'payload', ARGV[at + 3])
+  if ARGV[at + 14] ~= '' then put(record, 'fatal_types', ARGV[at + 14]) end
   if timeout > 0 then
     index_add(keys.deadlines, deadline, id)
     herald_due(now + timeout)
@@ -65,6 +66,6 @@ for item = 1, items do
     replies[item] = 'CREATED'
   end
 end
-if sequence > tonumber(meta[1] or 0) then redis.call('HSET', keys.topic, 'sequence', int(sequence)) end
+if sequence > tonumber(meta[1] or 0) then counters.sequence = sequence end
 commit()
 return replies

@@ -1,7 +1,8 @@
 -- Puts dead letters back: new budgets, a new place in the order, every earlier token superseded.
 -- Transition: DEAD_LETTER without outcome -> READY; -> RETRY_WAIT (delayed)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), has spec (1 or 0), spec (a patched one), then for
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), has payload (1 or 0), payload (a patched one), then
+--   for
 --   each item: id, delay (ms)
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
 -- Statuses: REPLAYED, WRONG_STATUS, NOT_FOUND
@@ -23,7 +24,7 @@ local function put_back(record, delay)
   for _, field in ipairs({ 'decision', 'dead_reason', 'release_count' }) do put(record, field, false) end
   put(record, 'replay_count', (get(record, 'replay_count') or 0) + 1)
   set(record, 'order', math.floor(record.order / PRIORITY_STEP) * PRIORITY_STEP + sequence)
-  if ARGV[4] == '1' then put(record, 'spec', ARGV[5]) end
+  if ARGV[4] == '1' then put(record, 'payload', ARGV[5]) end
   if delay > 0 then
     place(record, 'RETRY_WAIT', now + delay)
     herald_due(now + delay)
@@ -46,6 +47,6 @@ for at = 6, #ARGV, 2 do
   end
   replies[#replies + 1] = { status, record and record.status or NONE, record and record.outcome or NONE }
 end
-if sequence > first_sequence then redis.call('HSET', keys.topic, 'sequence', int(sequence)) end
+if sequence > first_sequence then counters.sequence = sequence end
 commit()
 return replies

@@ -2,6 +2,8 @@
 -- name=value. The answer that decided a token is kept, so the same report gets the same answer.
 
 local LATE_OUTPUTS_KEPT, LATE_OUTPUT_BYTES = 4, 65536
+-- An earlier claim: fence, nonce, worker, what it decided.
+local CLAIM_LINE = '^(%S+) (%S+) (%S+) (.*)$'
 local FINISHES = { complete = true, business_error = true, cancelled = true }
 
 local function answer(reason, record, facts)
@@ -41,7 +43,7 @@ local function judge_earlier(record, fence, nonce, kind, digest)
   local lines = 0
   for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
     lines = lines + 1
-    local claim_fence, claim_nonce, decision = string.match(line, '^(%S+) (%S+) (.*)$')
+    local claim_fence, claim_nonce, _, decision = string.match(line, CLAIM_LINE)
     if claim_fence == fence then
       if claim_nonce ~= nonce then return 'INVALID_TOKEN -' end
       local decided = decision ~= '' and answer_decided(record, decision, kind, digest)
@@ -60,15 +62,25 @@ local function decide(record, fence, kind, digest, reply)
   local decision = kind .. ' ' .. digest .. ' ' .. reply
   local claims = {}
   for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
-    local claim_fence, claim_nonce = string.match(line, '^(%S+) (%S+)')
-    claims[#claims + 1] = claim_fence == fence and (fence .. ' ' .. claim_nonce .. ' ' .. decision) or line
+    local claim_fence, claim_nonce, worker = string.match(line, CLAIM_LINE)
+    claims[#claims + 1] = claim_fence == fence and table.concat({ fence, claim_nonce, worker, decision }, ' ') or line
   end
   put(record, 'claims', table.concat(claims, '\n') .. '\n')
 end
 
+local function claimant(record, fence)
+  if fence == record.fence then return record.worker end
+  for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
+    local claim_fence, _, worker = string.match(line, CLAIM_LINE)
+    if claim_fence == fence then return worker end
+  end
+  return NONE
+end
+
 -- Keeps an output that came too late, once for each token, the latest few. Returns the fact for the answer.
 local function keep_late_output(record, fence, reason, output)
-  if #output > LATE_OUTPUT_BYTES then output = '' end
+  local size = #output
+  if size > LATE_OUTPUT_BYTES then output = '' end
   local fences = {}
   for kept in string.gmatch(get(record, 'late_fences') or '', '%S+') do
     if kept == fence then return 'late=1' end
@@ -79,7 +91,7 @@ local function keep_late_output(record, fence, reason, output)
     put(record, 'late_output:' .. table.remove(fences, 1), false)
   end
   put(record, 'late_fences', table.concat(fences, ' '))
-  put(record, 'late_output:' .. fence, int(now) .. ' ' .. reason .. '\n' .. output)
+  put(record, 'late_output:' .. fence, int(now) .. ' ' .. size .. ' ' .. claimant(record, fence) .. ' ' .. reason .. '\n' .. output)
   return 'late=1'
 end
 

@@ -119,7 +119,7 @@ end
 local function archive_claim(record)
   if record.nonce == NONE then return end
   local decision = record.decided == '1' and get(record, 'decision') or ''
-  local line = record.fence .. ' ' .. record.nonce .. ' ' .. decision .. '\n'
+  local line = record.fence .. ' ' .. record.nonce .. ' ' .. record.worker .. ' ' .. decision .. '\n'
   put(record, 'claims', trim((get(record, 'claims') or '') .. line, CLAIMS_KEPT, HISTORY_BYTES))
   set(record, 'decided', '0')
 end

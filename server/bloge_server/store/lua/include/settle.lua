@@ -5,6 +5,7 @@ local RANDOM = tonumber(ARGV[3]) -- [0, 1), the caller's dice: scripts stay repe
 local LOSS_JITTER = 500 -- ms
 local MAX_BACKOFF = 604800000 -- ms, 7 days
 local dice_thrown = 0
+local outcomes -- how many outcomes the topic has ever had: the order of its outboxes
 
 -- Returns numbers spread over [0, 1) from the one that the caller gave (additive recurrence by the golden ratio).
 local function dice()
@@ -23,7 +24,9 @@ local function emit(record, kind)
   set(record, 'outcome_at', now)
   if record.suspend_deadline ~= NONE then index_remove(keys.deadlines, record.id) end
   if record.reply_group ~= NONE then
-    index_add(base .. 'outbox:' .. record.reply_group, now, record.id)
+    outcomes = (outcomes or tonumber(redis.call('HGET', keys.topic, 'outcomes') or 0)) + 1
+    counters.outcomes = outcomes
+    index_add(base .. 'outbox:' .. record.reply_group, outcomes, record.id)
     herald('outcome ' .. record.reply_group)
   elseif record.status ~= 'DEAD_LETTER' then
     index_add(keys.finished, now + RETENTION, record.id)

@@ -23,7 +23,7 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
-local index_changes, heralds, earliest = {}, {}, nil
+local index_changes, counters, heralds, earliest = {}, {}, {}, nil
 
 -- The last word on a member counts, so a record may move several times in one call.
 local function index_add(key, score, id)
@@ -62,6 +62,7 @@ end
 
 local function commit_indexes()
   for key, changes in pairs(index_changes) do commit_index(key, changes) end
+  for name, value in pairs(counters) do redis.call('HSET', keys.topic, name, int(value)) end
   if earliest then herald('due ' .. int(math.max(0, earliest - now))) end
   local lines = {}
   for message in pairs(heralds) do lines[#lines + 1] = message end

@@ -1,0 +1,154 @@
+"""The one place where the server's parts meet."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import structlog
+from redis.asyncio import Redis
+
+from bloge.remote_workers.errors import RemoteWorkersError
+from bloge_server.config import Settings
+from bloge_server.dispatch.claims import ClaimPump
+from bloge_server.dispatch.dispatcher import Topic
+from bloge_server.rpc import server as rpc_server
+from bloge_server.rpc.ops_service import OpsService
+from bloge_server.rpc.work_item_service import WorkItemService
+from bloge_server.rpc.work_stream import StreamSettings
+from bloge_server.rpc.worker_service import WorkerService
+from bloge_server.services.heralds import Herald, Heralds
+from bloge_server.services.outcomes import Outcomes
+from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
+from bloge_server.store import connection, embedded
+from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.wakeups import WakeListener
+
+_log = structlog.get_logger(__name__)
+
+
+class App:
+    """A control plane on a connected store."""
+
+    def __init__(self, settings: Settings, client: "Redis") -> None:
+        self._settings = settings
+        self.store = RedisStore(
+            client,
+            retention_ms=int(settings.retention_seconds * 1000),
+            backlog_limit=settings.backlog_limit,
+        )
+        self._heralds = Heralds()
+        self._listener = WakeListener(client, self._heralds.tell, self._heralds.tell_lost)
+        self._sweeper = Sweeper(self.store.sweep)
+        self._outcomes = Outcomes(self.store)
+        self._pump = ClaimPump(self.store, self._know)
+        self._watching: set[asyncio.Task[None]] = set()
+        stream_settings = StreamSettings(
+            lease_ms=int(settings.lease_seconds * 1000),
+            offer_lease_ms=int(settings.offer_lease_seconds * 1000),
+            ping_ms=int(settings.ping_seconds * 1000),
+            silence_ms=int(settings.silence_seconds * 1000),
+            max_payload_bytes=settings.max_payload_bytes,
+            server_version=version("bloge-server"),
+        )
+        self._workers = WorkerService(self.store, self._pump, stream_settings)
+        work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
+        self._server, self._health = rpc_server.build(
+            self._workers, work_items, OpsService(self.store, settings.max_payload_bytes)
+        )
+        self._wire()
+
+    def _wire(self) -> None:
+        heralds = self._heralds
+        heralds.on(Herald.READY, self._pump.wake)
+        heralds.on(Herald.DUE, lambda topic, delay: self._sweeper.schedule(topic, int(delay)))
+        heralds.on(Herald.OUTCOME, self._outcomes.heralded)
+        heralds.on(Herald.DONE, self._outcomes.done)
+        heralds.on(Herald.STOP, self._workers.stop_handler)
+        heralds.on_lost(self._pump.wake_all)
+        heralds.on_lost(self._outcomes.lost)
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            StartupError: the port cannot be opened.
+        """
+        address = rpc_server.listen(self._server, self._settings.listen, insecure=self._settings.insecure)
+        await self._learn_topics()
+        background = [
+            asyncio.create_task(part) for part in (self._listener.run(), self._sweeper.run(), self._fall_back())
+        ]
+        await self._server.start()
+        await rpc_server.set_serving(self._health)
+        _log.info("serving", address=address)
+        try:
+            await stop.wait()
+            _log.info("stopping")
+            await self._health.enter_graceful_shutdown()
+            await self._workers.drain(self._settings.drain_seconds)
+            await self._server.stop(grace=1.0)
+        finally:
+            for part in background:
+                part.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+    def _know(self, topics: Iterable[Topic]) -> None:
+        """Take care of topics from now on: sweep them and hear their wake-ups."""
+        new = [topic for topic in topics if self._sweeper.know(topic)]
+        if new:
+            watching = asyncio.create_task(self._listener.watch(new))
+            self._watching.add(watching)
+            watching.add_done_callback(self._watching.discard)
+
+    async def _learn_topics(self) -> None:
+        try:
+            self._know(await self.store.all_topics())
+        except RemoteWorkersError as error:
+            _log.warning("topics cannot be read", error=str(error))
+
+    async def _fall_back(self) -> None:
+        """Look again at an interval for what a lost wake-up would have told: the only polling there is."""
+        while True:
+            await asyncio.sleep(FALLBACK_SECONDS)
+            await self._learn_topics()
+            self._pump.wake_all()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator["Redis"]:
+    """Yield a client of a store that was checked.
+
+    Raises:
+        StartupError: it cannot be used.
+    """
+    client = connection.connect(url)
+    try:
+        await connection.check(client, url)
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def run(settings: Settings) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Raises:
+        StartupError: it cannot start.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = None
+    url = settings.redis_url
+    if not url:
+        store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
+        url = f"unix://{store.socket}"
+    try:
+        async with connected(url) as client:
+            await App(settings, client).serve(stop)
+    finally:
+        if store is not None:
+            await asyncio.to_thread(store.stop)
+    _log.info("stopped")

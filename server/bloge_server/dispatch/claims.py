@@ -1,0 +1,99 @@
+"""Carries out the claims that the dispatcher decides."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from bloge.remote_workers.errors import RemoteWorkersError
+from bloge_server.dispatch.dispatcher import Claim, Dispatcher, Room, Topic
+from bloge_server.domain.lease_token import LeaseToken
+from bloge_server.domain.reports import Release
+from bloge_server.domain.work_item import ClaimOrder, Lease
+from bloge_server.store.redis_store import RedisStore
+
+_log = structlog.get_logger(__name__)
+
+
+class Claimer(Protocol):
+    """Somebody who wants items."""
+
+    def room(self) -> Room:
+        """Return what can be taken now."""
+
+    def order(self, max_items: int, max_bytes: int) -> ClaimOrder:
+        """Return how to claim."""
+
+    def deliver(self, topic: Topic, leases: list[Lease]) -> None:
+        """Take what was claimed; never empty."""
+
+
+class ClaimPump:
+    """Claims for whoever is there, one call a topic at a time."""
+
+    def __init__(self, store: RedisStore, on_topics: Callable[[Iterable[Topic]], None]) -> None:
+        self._store = store
+        self._on_topics = on_topics
+        self._dispatcher = Dispatcher()
+        self._claimers: dict[int, Claimer] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, topics: Iterable[Topic], claimer: Claimer) -> int:
+        """Claim for somebody from now on; return the id to remove them by."""
+        wanted = list(topics)
+        claimer_id = self._dispatcher.add(wanted, claimer.room)
+        self._claimers[claimer_id] = claimer
+        self._on_topics(wanted)
+        self.pump()
+        return claimer_id
+
+    def remove(self, claimer_id: int) -> None:
+        """Claim for them no more."""
+        self._dispatcher.remove(claimer_id)
+        self._claimers.pop(claimer_id, None)
+
+    def wake(self, topic: Topic) -> None:
+        """Note that a topic may have something to claim."""
+        self._dispatcher.wake(topic)
+        self.pump()
+
+    def wake_all(self) -> None:
+        """Note that every topic may have something to claim."""
+        self._dispatcher.wake_all()
+        self.pump()
+
+    def pump(self) -> None:
+        """Start the claims that can be made now. Call it when a claimer has new room."""
+        for claim in self._dispatcher.decide():
+            running = asyncio.create_task(self._claim(claim))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+
+    async def _claim(self, claim: Claim) -> None:
+        more = False
+        try:
+            more = await self._claim_and_deliver(claim)
+        except RemoteWorkersError as error:
+            _log.warning("claim failed", namespace=claim.topic[0], worker_topic=claim.topic[1], error=str(error))
+        finally:
+            self._dispatcher.claimed(claim, more=more)
+        self.pump()
+
+    async def _claim_and_deliver(self, claim: Claim) -> bool:
+        claimer = self._claimers.get(claim.claimer_id)
+        if claimer is None:
+            return True
+        order = claimer.order(claim.max_items, claim.max_bytes)
+        claimed = await self._store.claim(*claim.topic, order)
+        if claimed.leases and claim.claimer_id in self._claimers:
+            claimer.deliver(claim.topic, claimed.leases)
+        elif claimed.leases:
+            await self._hand_back(claim.topic, claimed.leases)
+        return claimed.more
+
+    async def _hand_back(self, topic: Topic, leases: list[Lease]) -> None:
+        """Release what was claimed for somebody who has left meanwhile."""
+        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
+        releases = [Release(token, 0, '"the claimer left"', draining=True, digest="left") for token in tokens]
+        await self._store.release(*topic, releases)

@@ -1,0 +1,88 @@
+"""The edge of every call: errors become statuses, and whatever was not foreseen is logged and told as INTERNAL."""
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge.remote_workers.status import CODES, DETAILS_KEY, to_status
+
+_log = structlog.get_logger(__name__)
+
+_Service = TypeVar("_Service")
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+async def refuse(context: _Context, error: RemoteWorkersError) -> NoReturn:
+    """End a call with the status of an error."""
+    details = to_status(error).SerializeToString()
+    await context.abort(CODES[error.reason], error.message, ((DETAILS_KEY, details),))
+    raise AssertionError("abort raises")
+
+
+async def refuse_unforeseen(context: _Context, method: str, error: Exception) -> NoReturn:
+    """End a call that broke on a defect of ours: the log has the facts, the caller only that it happened."""
+    _log.error("call failed", method=method, exc_info=error)
+    await refuse(context, RemoteWorkersError(Reason.INTERNAL, f"{method} failed on the server; its log says why"))
+
+
+def unary(
+    method: Callable[[_Service, _Request], Awaitable[_Response]],
+) -> Callable[[_Service, _Request, _Context], Awaitable[_Response]]:
+    """Make a servicer method of one that takes a request, returns a response and raises our errors."""
+
+    @functools.wraps(method)
+    async def call(self: _Service, request: _Request, context: _Context) -> _Response:
+        try:
+            return await method(self, request)
+        except RemoteWorkersError as error:
+            await refuse(context, error)
+        except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it unexplained
+            await refuse_unforeseen(context, method.__qualname__, error)
+
+    return call
+
+
+def stream(
+    method: Callable[[_Service, AsyncIterator[_Request]], AsyncIterator[_Response]],
+) -> Callable[[_Service, AsyncIterator[_Request], _Context], AsyncIterator[_Response]]:
+    """Make a servicer method of an async generator that takes frames, yields frames and raises our errors."""
+
+    @functools.wraps(method)
+    async def call(self: _Service, requests: AsyncIterator[_Request], context: _Context) -> AsyncIterator[_Response]:
+        frames = method(self, requests)
+        try:
+            async for frame in frames:
+                yield frame
+        except RemoteWorkersError as error:
+            await refuse(context, error)
+        except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it unexplained
+            await refuse_unforeseen(context, method.__qualname__, error)
+
+    return call
+
+
+def completes(service: ServiceDescriptor) -> Callable[[type[_Service]], type[_Service]]:
+    """Give a servicer every method of its service that it does not define: it answers NOT_IMPLEMENTED."""
+
+    def complete(servicer: type[_Service]) -> type[_Service]:
+        for method in service.methods:
+            if method.name not in vars(servicer):
+                setattr(servicer, method.name, _not_implemented(f"{service.name}.{method.name}"))
+        return servicer
+
+    return complete
+
+
+def _not_implemented(name: str) -> Callable[[object, object, _Context], Awaitable[NoReturn]]:
+    async def call(self: object, request: object, context: _Context) -> NoReturn:  # noqa: ARG001 - gRPC's signature
+        message = f"{name} is part of the contract, but this release does not offer it yet"
+        await refuse(context, RemoteWorkersError(Reason.NOT_IMPLEMENTED, message))
+
+    return call

@@ -1,0 +1,168 @@
+"""Reports on their way in and verdicts on their way out."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+
+from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.v1 import lease_pb2 as pb
+from bloge.remote_workers.v1 import work_item_pb2
+from bloge_server.dispatch.reporting import Report
+from bloge_server.domain.lease_token import LeaseToken
+from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
+from bloge_server.domain.work_item import Lease
+from bloge_server.rpc.fields import milliseconds
+
+MIN_LEASE_MS = 1000
+MAX_LEASE_MS = 3_600_000
+MAX_PROGRESS_BYTES = 65_536
+MAX_DETAILS_BYTES = 65_536
+_MAX_RETRY_AFTER_MS = 7 * 86_400_000
+_MAX_RELEASE_DELAY_MS = 86_400_000
+_MESSAGE_CHARS = 4096
+_TRACEBACK_CHARS = 16_384
+_TYPE_CHARS = 256
+
+INVALID_TOKEN = Verdict(Reason.INVALID_TOKEN)
+TOO_LARGE = Verdict(Reason.TOO_LARGE)
+
+_Message = TypeVar("_Message", pb.HeartbeatReport, pb.CompleteReport, pb.FailReport, pb.ReleaseReport)
+_STATUSES = {
+    name: work_item_pb2.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{name}")
+    for name in (
+        "READY",
+        "CLAIMED",
+        "RETRY_WAIT",
+        "DONE",
+        "DEAD_LETTER",
+        "CANCELLED",
+    )
+}
+
+
+def clamp_lease_ms(wanted: Duration | None, default_ms: int) -> int:
+    """Return the lease that is given for the one that is wanted."""
+    if wanted is None:
+        return default_ms
+    return min(max(milliseconds(wanted), MIN_LEASE_MS), MAX_LEASE_MS)
+
+
+def duration(ms: int) -> Duration:
+    """Return milliseconds as a duration."""
+    seconds, rest = divmod(ms, 1000)
+    return Duration(seconds=seconds, nanos=rest * 1_000_000)
+
+
+def heartbeat(report: pb.HeartbeatReport, token: LeaseToken) -> Heartbeat:
+    """Return a heartbeat in the domain's words; progress that is too large is dropped, the heartbeat counts."""
+    lease_ms = clamp_lease_ms(report.lease_duration, 0) if report.HasField("lease_duration") else 0
+    fits = report.HasField("progress") and len(report.progress) <= MAX_PROGRESS_BYTES
+    return Heartbeat(token, lease_ms, report.progress if fits else None)
+
+
+def complete(report: pb.CompleteReport, token: LeaseToken, max_payload_bytes: int) -> Complete | Verdict:
+    """Return an output in the domain's words; refused if it is too large."""
+    if len(report.output) > max_payload_bytes:
+        return TOO_LARGE
+    kind = "cancelled" if report.cancelled else "complete"
+    return Complete(token, kind, report.output, _digest(report.output))
+
+
+def fail(report: pb.FailReport, token: LeaseToken) -> Fail | Complete | Verdict:
+    """Return a failure in the domain's words; a business error finishes the item. Refused without a type or a code."""
+    if report.WhichOneof("cause") == "business_error":
+        return _business_error(report.business_error, token)
+    failure = report.failure
+    if not failure.type:
+        return Verdict(Reason.INVALID_FIELD)
+    told = {
+        "type": failure.type[:_TYPE_CHARS],
+        "message": failure.message[:_MESSAGE_CHARS],
+        "traceback": failure.traceback[:_TRACEBACK_CHARS],
+    }
+    retry_after = -1
+    if failure.HasField("retry_after"):
+        retry_after = min(max(0, milliseconds(failure.retry_after)), _MAX_RETRY_AFTER_MS)
+    digest = _digest(failure.SerializeToString(deterministic=True))
+    return Fail(token, told["type"], json.dumps(told), failure.non_retryable, retry_after, digest)
+
+
+def _business_error(error: work_item_pb2.BusinessError, token: LeaseToken) -> Complete | Verdict:
+    if not error.code or len(error.code) > _TYPE_CHARS:
+        return Verdict(Reason.INVALID_FIELD)
+    if len(error.details) > MAX_DETAILS_BYTES:
+        return TOO_LARGE
+    kept = work_item_pb2.BusinessError(code=error.code, message=error.message[:_MESSAGE_CHARS], details=error.details)
+    body = kept.SerializeToString(deterministic=True)
+    return Complete(token, "business_error", body, _digest(body))
+
+
+def release(report: pb.ReleaseReport, token: LeaseToken) -> Release:
+    """Return a release in the domain's words."""
+    delay = min(max(0, milliseconds(report.delay)), _MAX_RELEASE_DELAY_MS)
+    return Release(token, delay, json.dumps(report.reason[:_TYPE_CHARS]), report.draining, "release")
+
+
+def held(lease_token: str) -> Report | Verdict:
+    """Return the heartbeat that asks whether a lease from before a reconnect still stands."""
+    token = LeaseToken.parse(lease_token)
+    return INVALID_TOKEN if token is None else Heartbeat(token)
+
+
+def parsed(
+    reports: Iterable[_Message], parse: Callable[[_Message, LeaseToken], Report | Verdict]
+) -> list[Report | Verdict]:
+    """Return reports in the domain's words, or the verdict on those that need no judging."""
+    tokens = ((report, LeaseToken.parse(report.lease_token)) for report in reports)
+    return [INVALID_TOKEN if token is None else parse(report, token) for report, token in tokens]
+
+
+def verdict(report_id: int, verdict: Verdict) -> pb.Verdict:
+    """Return a verdict in the wire's words."""
+    message = pb.Verdict(report_id=report_id)
+    if verdict.reason is not None:
+        message.reason = verdict.reason.number
+        message.superseded_by = verdict.superseded_by
+        message.late_output_kept = verdict.late_output_kept
+    if verdict.status:
+        message.status = _STATUSES[verdict.status]
+    if verdict.lease_ms is not None:
+        message.lease_duration.CopyFrom(duration(verdict.lease_ms))
+    if verdict.retry_ms is not None:
+        message.retry_delay.CopyFrom(duration(verdict.retry_ms))
+    if verdict.superseded_ago_ms is not None:
+        message.superseded_ago.CopyFrom(duration(verdict.superseded_ago_ms))
+    return message
+
+
+def lease(namespace: str, lease: Lease, full_lease_ms: int) -> pb.Lease:
+    """Return a lease in the wire's words.
+
+    Args:
+        namespace: the item's.
+        lease: the claimed item.
+        full_lease_ms: what to say the lease lasts: for an offer what its receipt will give.
+    """
+    message = pb.Lease(
+        lease_token=lease.token,
+        attempt=lease.attempt,
+        claim_count=lease.claim_count,
+        lease_duration=duration(full_lease_ms),
+        progress=lease.progress,
+        fence=lease.fence,
+        namespace=namespace,
+    )
+    message.spec.ParseFromString(lease.spec)
+    message.spec.payload = lease.payload
+    if lease.remaining_ms >= 0:
+        message.time_remaining.CopyFrom(duration(lease.remaining_ms))
+    if lease.attempt_timeout_ms >= 0:
+        message.attempt_timeout.CopyFrom(duration(lease.attempt_timeout_ms))
+    return message
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=12).hexdigest()

@@ -1,0 +1,135 @@
+"""Work items on their way in: the wire's description, checked, to what the store takes."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from bloge.remote_workers.v1 import work_item_pb2 as pb
+from bloge_server.domain.work_item import NewItem
+from bloge_server.rpc.fields import DAY_MS, YEAR_MS, Checks, check_size
+
+_Number = TypeVar("_Number", bound=int)
+
+_DEFAULT_PRIORITY = 50
+_MAX_PRIORITY = 99
+_MAX_RETRIES = 1000
+_DEFAULT_LEASE_LOSSES = 3
+_DEFAULT_ATTEMPT_TIMEOUT_MS = 3_600_000
+_MAX_ERROR_TYPES = 32
+_LONG_NAME = 256
+_TYPES = {
+    pb.WORK_ITEM_TYPE_UNSPECIFIED: "EXECUTE_NODE",
+    pb.WORK_ITEM_TYPE_EXECUTE_NODE: "EXECUTE_NODE",
+    pb.WORK_ITEM_TYPE_EXECUTE_GRAPH: "EXECUTE_GRAPH",
+}
+_STRATEGIES = {
+    pb.BACKOFF_STRATEGY_UNSPECIFIED: "FIXED",
+    pb.BACKOFF_STRATEGY_FIXED: "FIXED",
+    pb.BACKOFF_STRATEGY_EXPONENTIAL: "EXPONENTIAL",
+    pb.BACKOFF_STRATEGY_JITTER: "JITTER",
+}
+_ON_DEAD_LETTER = {
+    pb.ON_DEAD_LETTER_UNSPECIFIED: "KEEP_SUSPENDED",
+    pb.ON_DEAD_LETTER_KEEP_SUSPENDED: "KEEP_SUSPENDED",
+    pb.ON_DEAD_LETTER_RESUME_WITH_FAILURE: "RESUME_WITH_FAILURE",
+}
+
+
+def new_item(spec: pb.WorkItemSpec, path: str, checks: Checks, max_payload_bytes: int) -> NewItem:
+    """Return what the store takes for a description, and take the payload out of it; what is wrong goes to `checks`.
+
+    Args:
+        spec: the description.
+        path: where it stands in the request.
+        checks: collects what is wrong.
+        max_payload_bytes: the largest payload.
+
+    Raises:
+        RemoteWorkersError: TOO_LARGE for the payload.
+    """
+    payload = spec.payload
+    check_size(f"{path}.payload", len(payload), max_payload_bytes)
+    checks.name(f"{path}.item_id", spec.item_id)
+    checks.name(f"{path}.worker_topic", spec.worker_topic)
+    item_type = _chosen(checks, f"{path}.item_type", _TYPES, spec.item_type)
+    policies = (
+        item_type,
+        checks.number(f"{path}.priority", spec.priority, 0, _MAX_PRIORITY)
+        if spec.HasField("priority")
+        else _DEFAULT_PRIORITY,
+        _duration(spec, "start_delay", path, checks, 0, YEAR_MS),
+        _duration(spec, "suspend_timeout", path, checks, 1, 10 * YEAR_MS),
+        _attempt_timeout(spec, path, checks, item_type),
+        *_retry(spec.retry_policy if spec.HasField("retry_policy") else None, f"{path}.retry_policy", checks),
+        _lease_losses(spec, path, checks),
+        _chosen(checks, f"{path}.on_dead_letter", _ON_DEAD_LETTER, spec.on_dead_letter),
+        checks.optional_name(f"{path}.reply_group", spec.reply_group, "-"),
+        _fatal_types(spec, f"{path}.retry_policy.non_retryable_error_types", checks),
+    )
+    _check_search_fields(spec, path, checks)
+    spec.ClearField("payload")
+    return NewItem(spec.item_id, content_digest(policies, payload), spec.SerializeToString(), payload, *policies)
+
+
+def content_digest(policies: tuple[object, ...], payload: bytes) -> str:
+    """Return the digest of what makes two enqueues equal; trace context and instants are not part of it."""
+    digest = hashlib.blake2b(repr(policies).encode(), digest_size=16)
+    digest.update(payload)
+    return base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+
+
+def _chosen(checks: Checks, path: str, names: Mapping[_Number, str], value: _Number) -> str:
+    if value not in names:
+        checks.wrong(path, f"is not a value this release knows: {value}")
+        return ""
+    return names[value]
+
+
+def _duration(spec: pb.WorkItemSpec, name: str, path: str, checks: Checks, least_ms: int, most_ms: int) -> int:
+    if not spec.HasField(name):  # type: ignore[arg-type]  # one of the message's own field names
+        return 0
+    return checks.duration(f"{path}.{name}", getattr(spec, name), least_ms, most_ms)
+
+
+def _attempt_timeout(spec: pb.WorkItemSpec, path: str, checks: Checks, item_type: str) -> int:
+    if not spec.HasField("attempt_timeout"):
+        return 0 if item_type == "EXECUTE_GRAPH" else _DEFAULT_ATTEMPT_TIMEOUT_MS
+    if not spec.attempt_timeout.seconds and not spec.attempt_timeout.nanos:
+        return 0
+    return checks.duration(f"{path}.attempt_timeout", spec.attempt_timeout, 1000, 30 * DAY_MS)
+
+
+def _lease_losses(spec: pb.WorkItemSpec, path: str, checks: Checks) -> int:
+    if not spec.HasField("max_lease_losses"):
+        return _DEFAULT_LEASE_LOSSES
+    return checks.number(f"{path}.max_lease_losses", spec.max_lease_losses, 0, _MAX_RETRIES)
+
+
+def _retry(policy: pb.RetryPolicy | None, path: str, checks: Checks) -> tuple[int, str]:
+    """Return the retries and the packed backoff."""
+    if policy is None:
+        return 0, "FIXED:0:0"
+    retries = checks.number(f"{path}.attempts", policy.attempts, 0, _MAX_RETRIES)
+    backoff = checks.duration(f"{path}.backoff", policy.backoff, 0, 7 * DAY_MS)
+    most = checks.duration(f"{path}.max_backoff", policy.max_backoff, 0, 7 * DAY_MS)
+    return retries, f"{_chosen(checks, f'{path}.strategy', _STRATEGIES, policy.strategy)}:{backoff}:{most}"
+
+
+def _fatal_types(spec: pb.WorkItemSpec, path: str, checks: Checks) -> str:
+    types = spec.retry_policy.non_retryable_error_types if spec.HasField("retry_policy") else ()
+    if not types:
+        return ""
+    checks.batch(path, len(types), _MAX_ERROR_TYPES)
+    for index, each in enumerate(types):
+        if not each or len(each) > _LONG_NAME or "\n" in each:
+            checks.wrong(f"{path}[{index}]", f"must be 1 to {_LONG_NAME} characters on one line")
+    return "\n".join(types)
+
+
+def _check_search_fields(spec: pb.WorkItemSpec, path: str, checks: Checks) -> None:
+    checks.optional_name(f"{path}.execution_id", spec.execution_id, "")
+    checks.text(f"{path}.node_id", spec.node_id, _LONG_NAME)
+    checks.text(f"{path}.operator_ref", spec.operator_ref, _LONG_NAME)
+    checks.text(f"{path}.trace_context.traceparent", spec.trace_context.traceparent, 128)
+    checks.text(f"{path}.trace_context.tracestate", spec.trace_context.tracestate, 512)

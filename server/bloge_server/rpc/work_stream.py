@@ -1,0 +1,185 @@
+"""One `Work` stream: reads the worker's frames, does what they say, writes the server's frames."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge.remote_workers.v1 import work_stream_pb2 as pb
+from bloge_server.dispatch import reporting
+from bloge_server.dispatch.dispatcher import Room, Topic
+from bloge_server.dispatch.session import Session, Timing
+from bloge_server.domain.lease_token import LeaseToken
+from bloge_server.domain.work_item import ClaimOrder, Lease
+from bloge_server.rpc import reports as convert
+from bloge_server.rpc.fields import MAX_BATCH
+from bloge_server.rpc.frames import FrameQueue
+from bloge_server.store.redis_store import RedisStore
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What every session is told, durations in ms."""
+
+    lease_ms: int
+    offer_lease_ms: int
+    ping_ms: int
+    silence_ms: int
+    max_payload_bytes: int
+    server_version: str
+
+    @property
+    def timing(self) -> Timing:
+        """The intervals of a session in seconds."""
+        return Timing(self.offer_lease_ms / 1000, self.ping_ms / 1000, self.silence_ms / 1000)
+
+
+class WorkStream:
+    """A session at work. It is a claimer: the pump delivers to it what its credits allow.
+
+    Args:
+        store: where reports go.
+        settings: what the session is told.
+        hello: the worker's first frame, checked.
+        namespace: the worker's.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: RedisStore,
+        settings: StreamSettings,
+        hello: pb.Hello,
+        namespace: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.namespace = namespace
+        self.worker_id = hello.worker_id
+        self.topics: list[Topic] = [(namespace, topic) for topic in dict.fromkeys(hello.worker_topics)]
+        self.frames = FrameQueue()
+        self.session = Session(settings.timing, clock())
+        wanted = hello.lease_duration if hello.HasField("lease_duration") else None
+        self.lease_ms = convert.clamp_lease_ms(wanted, settings.lease_ms)
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._log = _log.bind(namespace=namespace, worker_id=hello.worker_id)
+
+    # A claimer, for the pump.
+
+    def room(self) -> Room:
+        """Return what may be offered now."""
+        return self.session.room()
+
+    def order(self, max_items: int, max_bytes: int) -> ClaimOrder:
+        """Return how to claim for this session."""
+        return ClaimOrder(self.worker_id, max_items, self.lease_ms, self._settings.offer_lease_ms, max_bytes)
+
+    def deliver(self, topic: Topic, leases: list[Lease]) -> None:
+        """Offer what was claimed."""
+        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
+        sequence = self.session.offer(
+            tokens, sum(len(lease.spec) + len(lease.payload) for lease in leases), self._clock()
+        )
+        offered = [convert.lease(topic[0], lease, self.lease_ms) for lease in leases]
+        self.frames.put(pb.WorkResponse(offers=pb.Offers(offer_sequence=sequence, leases=offered)))
+
+    # The stream.
+
+    async def welcome(self, hello: pb.Hello, session_id: str) -> None:
+        """Answer the hello: settings, and which of the leases still held to keep."""
+        held = await reporting.take(self._store, [convert.held(token) for token in hello.held_lease_tokens])
+        settings = self._settings
+        welcome = pb.Welcome(
+            session_id=session_id,
+            lease_duration=convert.duration(self.lease_ms),
+            heartbeat_interval=convert.duration(self.lease_ms // 3),
+            offer_lease_duration=convert.duration(settings.offer_lease_ms),
+            ping_interval=convert.duration(settings.ping_ms),
+            silence_limit=convert.duration(settings.silence_ms),
+            max_payload_bytes=settings.max_payload_bytes,
+            max_batch_size=MAX_BATCH,
+            server_version=settings.server_version,
+            held_leases=[convert.verdict(0, verdict) for verdict in held],
+        )
+        self.frames.put(pb.WorkResponse(welcome=welcome))
+
+    async def read(self, requests: AsyncIterator[pb.WorkRequest], on_room: Callable[[], None]) -> None:
+        """Take frames until the worker closes its side."""
+        async for request in requests:
+            self.session.heard(self._clock())
+            match request.WhichOneof("frame"):
+                case "credits":
+                    self.session.grant(request.credits.items_total, request.credits.bytes_total)
+                    on_room()
+                case "reports":
+                    await self._take_reports(request.reports)
+                case "receipt":
+                    await self._take_receipt(request.receipt.offer_sequence)
+                    on_room()
+                case "drain":
+                    self.session.drain()
+                case "ping":
+                    self._take_ping(request.ping)
+                    on_room()
+                case other:
+                    raise RemoteWorkersError(
+                        Reason.PROTOCOL_VIOLATION, f"frame {other or 'without content'} may not follow Hello"
+                    )
+
+    async def watch_time(self) -> None:
+        """Ping, notice lapsed offers, and return when the worker has been silent for too long."""
+        while not self.session.silent(self._clock()):
+            ping_id = self.session.tick(self._clock())
+            if ping_id is not None:
+                self.frames.put(pb.WorkResponse(ping=pb.Ping(ping_id=ping_id)))
+            await asyncio.sleep(max(0.0, self.session.next_tick_at() - self._clock()))
+        self._log.warning("session ended: worker silent for too long", limit_ms=self._settings.silence_ms)
+
+    def stop(self, topic: Topic, item_id: str, fence: int, reason: Reason) -> None:
+        """Tell the worker to stop a handler."""
+        cancel = pb.LeaseCancel(worker_topic=topic[1], item_id=item_id, fence=fence, reason=reason.number)
+        self.frames.put(pb.WorkResponse(cancels=pb.Cancels(cancels=[cancel])))
+
+    def say_draining(self, grace_ms: int, reason: str) -> None:
+        """Tell the worker that this server is leaving."""
+        self.session.drain()
+        draining = pb.Draining(grace=convert.duration(grace_ms), reason=reason)
+        self.frames.put(pb.WorkResponse(draining=draining))
+
+    def _take_ping(self, ping: pb.Ping) -> None:
+        if ping.answer:
+            self.session.answered(ping.answer)
+        if ping.ping_id:
+            self.frames.put(pb.WorkResponse(ping=pb.Ping(answer=ping.ping_id)))
+
+    async def _take_receipt(self, sequence: int) -> None:
+        tokens = self.session.receive(sequence)
+        by_topic: dict[Topic, list[LeaseToken]] = {}
+        for token in tokens:
+            by_topic.setdefault((token.namespace, token.worker_topic), []).append(token)
+        for topic, batch in by_topic.items():
+            verdicts = await self._store.receive(*topic, batch)
+            for token, verdict in zip(batch, verdicts, strict=True):
+                if verdict.reason is not None:
+                    self.stop(topic, token.item_id, int(token.fence), verdict.reason)
+
+    async def _take_reports(self, reports: pb.Reports) -> None:
+        groups = (reports.heartbeats, reports.completes, reports.fails, reports.releases)
+        ids = [report.report_id for group in groups for report in group]
+        if len(ids) > MAX_BATCH:
+            raise RemoteWorkersError(Reason.PROTOCOL_VIOLATION, f"Reports may hold up to {MAX_BATCH}, got {len(ids)}")
+        complete = partial(convert.complete, max_payload_bytes=self._settings.max_payload_bytes)
+        taken = [
+            *convert.parsed(reports.heartbeats, convert.heartbeat),
+            *convert.parsed(reports.completes, complete),
+            *convert.parsed(reports.fails, convert.fail),
+            *convert.parsed(reports.releases, convert.release),
+        ]
+        verdicts = await reporting.take(self._store, taken)
+        self.frames.put(pb.WorkResponse(verdicts=pb.Verdicts(verdicts=map(convert.verdict, ids, verdicts))))

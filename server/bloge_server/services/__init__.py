@@ -1,0 +1,1 @@
+"""The server's background work, one loop or one kind of waiting a file."""

@@ -1,0 +1,50 @@
+"""Takes what the store heralds to whoever waits for it."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from enum import StrEnum
+
+from bloge_server.dispatch.dispatcher import Topic
+
+
+class Herald(StrEnum):
+    """What scripts tell: the first word of a line, with the words that follow it."""
+
+    READY = "ready"
+    """Something can be claimed."""
+    DUE = "due"
+    """Something falls due: delay in ms."""
+    OUTCOME = "outcome"
+    """There is a new outcome: reply group."""
+    DONE = "done"
+    """An item that somebody awaits has its outcome: item id."""
+    STOP = "stop"
+    """A worker is to stop a handler: worker id, item id, fence, reason."""
+
+
+class Heralds:
+    """Who wants to hear what. Handlers are quick and never wait."""
+
+    def __init__(self) -> None:
+        self._handlers: defaultdict[str, list[Callable[..., object]]] = defaultdict(list)
+        self._lost: list[Callable[[], object]] = []
+
+    def on(self, herald: Herald, handler: Callable[..., object]) -> None:
+        """Call a handler with the topic and the words of each line of this kind."""
+        self._handlers[herald].append(handler)
+
+    def on_lost(self, handler: Callable[[], object]) -> None:
+        """Call a handler whenever messages may have been lost."""
+        self._lost.append(handler)
+
+    def tell(self, topic: Topic, lines: list[str]) -> None:
+        """Take the lines of one message to their handlers; kinds of a later release have none."""
+        for line in lines:
+            kind, *words = line.split(" ")
+            for handler in self._handlers.get(kind, ()):
+                handler(topic, *words)
+
+    def tell_lost(self) -> None:
+        """Tell everybody that messages may have been lost."""
+        for handler in self._lost:
+            handler()

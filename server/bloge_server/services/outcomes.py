@@ -1,0 +1,159 @@
+"""Brings outcomes to those who watch or await them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge_server.dispatch.dispatcher import Topic
+from bloge_server.domain.work_item import StoredOutcome
+from bloge_server.store.redis_store import RedisStore
+
+Source = tuple[Topic, str]
+"""A topic and a reply group."""
+
+_PAGE = 100
+_FALLBACK_SECONDS = 1.0
+
+
+class News(NamedTuple):
+    """What a source has to tell."""
+
+    source: Source
+    outcomes: list[StoredOutcome]
+    caught_up: bool
+    """True when the outbox has been read to its end for the first time."""
+
+
+class OutcomeWatch:
+    """One watcher: reads the outboxes of its sources in order, each outcome once for as long as it lives."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self._places: dict[Source, int] = {}
+        self._pending: dict[Source, None] = {}
+        self._news = asyncio.Event()
+
+    def add(self, sources: Iterable[Source]) -> None:
+        """Watch these sources too, from the beginning of their outboxes."""
+        for source in sources:
+            self._places[source] = 0
+            self.poke(source)
+
+    def remove(self, sources: Iterable[Source]) -> None:
+        """Watch these no more."""
+        for source in sources:
+            self._places.pop(source, None)
+            self._pending.pop(source, None)
+
+    def poke(self, source: Source) -> None:
+        """Note that a source may have something new."""
+        if source in self._places:
+            self._pending[source] = None
+            self._news.set()
+
+    def poke_all(self) -> None:
+        """Note that every source may have something new."""
+        for source in self._places:
+            self.poke(source)
+
+    async def next(self) -> News:
+        """Wait for news of a source.
+
+        Raises:
+            RemoteWorkersError: the store cannot be reached; the news is not lost.
+        """
+        while True:
+            while not self._pending:
+                self._news.clear()
+                await self._news.wait()
+            source = next(iter(self._pending))
+            del self._pending[source]
+            first = self._places[source] == 0
+            (namespace, worker_topic), reply_group = source
+            try:
+                page = await self._store.read_outbox(
+                    namespace, worker_topic, reply_group, after=self._places[source], limit=_PAGE
+                )
+            except RemoteWorkersError:
+                self._pending[source] = None
+                raise
+            if source not in self._places:
+                continue
+            self._places[source] = page.place
+            if page.more:
+                self.poke(source)
+            if page.outcomes or first:
+                return News(source, page.outcomes, caught_up=first and not page.more)
+
+
+class Outcomes:
+    """All who wait for outcomes on this server."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self._watches: set[OutcomeWatch] = set()
+        self._awaited: defaultdict[tuple[Topic, str], set[asyncio.Event]] = defaultdict(set)
+
+    def watch(self) -> OutcomeWatch:
+        """Return a new watcher; close it with `unwatch`."""
+        watch = OutcomeWatch(self._store)
+        self._watches.add(watch)
+        return watch
+
+    def unwatch(self, watch: OutcomeWatch) -> None:
+        """Forget a watcher."""
+        self._watches.discard(watch)
+
+    def heralded(self, topic: Topic, reply_group: str) -> None:
+        """Take the news of an outcome to its watchers."""
+        for watch in self._watches:
+            watch.poke((topic, reply_group))
+
+    def done(self, topic: Topic, item_id: str) -> None:
+        """Take the news of an item's outcome to those who await it."""
+        for event in self._awaited.get((topic, item_id), ()):
+            event.set()
+
+    def lost(self) -> None:
+        """Look everywhere again, because news may have been lost."""
+        for watch in self._watches:
+            watch.poke_all()
+        for events in self._awaited.values():
+            for event in events:
+                event.set()
+
+    async def await_outcome(self, topic: Topic, item_id: str, seconds: float) -> StoredOutcome | None:
+        """Return an item's outcome, waiting for it up to a time; None if there is none by then.
+
+        Raises:
+            RemoteWorkersError: NOT_FOUND, or the store cannot be reached.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._await_outcome(topic, item_id)
+        return await self._read(topic, item_id)
+
+    async def _await_outcome(self, topic: Topic, item_id: str) -> StoredOutcome:
+        event = asyncio.Event()
+        waiting = self._awaited[topic, item_id]
+        waiting.add(event)
+        try:
+            while (outcome := await self._read(topic, item_id)) is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_FALLBACK_SECONDS):
+                        await event.wait()
+                event.clear()
+        finally:
+            waiting.discard(event)
+            if not waiting:
+                self._awaited.pop((topic, item_id), None)
+        return outcome
+
+    async def _read(self, topic: Topic, item_id: str) -> StoredOutcome | None:
+        status, outcome = await self._store.await_outcome(*topic, item_id)
+        if status == "NOT_FOUND":
+            raise RemoteWorkersError(Reason.NOT_FOUND, f"there is no work item {item_id!r} in topic {topic[1]!r}")
+        return outcome

@@ -1,0 +1,28 @@
+-- Takes a stored late output of a dead letter as its outcome.
+-- Transition: DEAD_LETTER without outcome -> DONE
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), item id, fence of the late output
+-- Returns: status, then the item's own status and outcome (-: none)
+-- Statuses: ADOPTED, WRONG_STATUS, NO_OUTPUT (none was kept under that fence), NOT_FOUND
+-- Atomic: the call
+--- @include topic
+--- @include record
+--- @include settle
+local record = load(ARGV[4])
+if not record then return { 'NOT_FOUND', NONE, NONE } end
+settle(record)
+local status = 'WRONG_STATUS'
+if record.status == 'DEAD_LETTER' and record.outcome == NONE then
+  local late = get(record, 'late_output:' .. ARGV[5])
+  local header, output = string.match(late or '', '^([^\n]*)\n(.*)$')
+  local size = header and tonumber(string.match(header, '^%S+ (%S+)'))
+  status = 'NO_OUTPUT'
+  if size and size == #output then
+    put(record, 'output', output)
+    place(record, 'DONE')
+    emit(record, 'COMPLETED')
+    status = 'ADOPTED'
+  end
+end
+commit()
+return { status, record.status, record.outcome }
