@@ -48,7 +48,7 @@ class Diagnostic:
         }
 
     def render(self, source: str, filename: str) -> str:
-        """Show the finding as `FILE:LINE:COL: error[code]: message`, then the source line and a caret under the place."""
+        """Show the finding as `FILE:LINE:COL: error[code]: message`, with the source line and a caret below."""
         headline = f"{self.severity.value.lower()}[{self.code}]: {self.message}"
         if self.line is None or self.column is None:
             return f"{filename}: {headline}"
@@ -56,7 +56,7 @@ class Diagnostic:
         return "\n".join([f"{filename}:{self.line}:{self.column}: {headline}", *excerpt])
 
 
-class GraphInvalid(Exception):
+class GraphInvalid(Exception):  # noqa: N818 - a state of the graph, not a failure of the program
     """The graph has errors. Carries every finding of the pass, warnings too, in the order of the source."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic], *, source: str = "", filename: str = "<graph>") -> None:

@@ -23,6 +23,7 @@ def parse_duration(text: str) -> timedelta:
 
     Raises:
         DurationError: If the text has another form or means more than `DURATION_MAX`.
+
     """
     match = _DURATION.fullmatch(text)
     if match is None:

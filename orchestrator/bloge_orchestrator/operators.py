@@ -53,7 +53,7 @@ class OperatorContext:
 
 @dataclass(frozen=True, slots=True)
 class LocalOperator:
-    """A registered callable: takes the node's input as one dict, and an `OperatorContext` if it has a second parameter."""
+    """A registered callable; it takes the node's input as one dict and, if it wants it, an `OperatorContext`."""
 
     name: str
     implementation: Implementation
@@ -77,6 +77,7 @@ class OperatorRegistry:
 
         Raises:
             OperatorError: If the name is taken or the function does not take one or two positional arguments.
+
         """
 
         def register(implementation: _Decorated) -> _Decorated:
@@ -90,6 +91,7 @@ class OperatorRegistry:
 
         Raises:
             OperatorError: If the name is taken or the callable does not take one or two positional arguments.
+
         """
         if name in self._operators:
             raise OperatorError(f"operator {name} is already registered; give one of the two another name")
@@ -114,4 +116,6 @@ def _takes_context(name: str, implementation: Implementation) -> bool:
         except TypeError:
             continue
         return takes_context
-    raise OperatorError(f"operator {name} must take the input and, if it wants it, the context; its signature is {signature}")
+    raise OperatorError(
+        f"operator {name} must take the input and, if it wants it, the context; its signature is {signature}"
+    )

@@ -1,7 +1,7 @@
 """The operator embedded in every remote node: it turns an evaluated input into the envelope a worker receives."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bloge_orchestrator.durations import iso_duration
@@ -23,7 +23,7 @@ class RemoteWorkerOperator:
 
     operator_ref: str
     worker_topic: str
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: timedelta | None = None
     on_dead_letter: OnDeadLetter = OnDeadLetter.KEEP_SUSPENDED
 
@@ -43,6 +43,7 @@ class RemoteWorkerOperator:
 
         Raises:
             EnvelopeError: If `node_input` is not plain JSON or `created_at` has no time zone.
+
         """
         members = {
             "operatorRef": self.operator_ref,

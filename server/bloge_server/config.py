@@ -20,7 +20,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7233"
+    listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7070"
     """Where to serve gRPC: `host:port`, port 0 for any free one, or `unix:/path`."""
     insecure: bool = False
     """Serve without identity beyond loopback. Anybody who reaches the port can then claim and enqueue."""

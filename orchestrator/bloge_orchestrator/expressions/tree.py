@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
+Scalar: TypeAlias = bool | int | float | str | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Located:
@@ -19,7 +21,7 @@ class _Located:
 class Literal(_Located):
     """null, a boolean, a number or a plain string."""
 
-    value: None | bool | int | float | str
+    value: Scalar
 
     def __eq__(self, other: object) -> bool:
         # Python holds 1, 1.0 and True for equal; a graph must not.
@@ -59,6 +61,8 @@ class Object(_Located):
     """`{ a: 1, "b c": 2 }`; a repeated key takes the last value."""
 
     entries: "tuple[tuple[str, Expression], ...]"
+    key_places: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    """Line and column of each key; empty if the object was built in Python."""
 
 
 @dataclass(frozen=True, slots=True)

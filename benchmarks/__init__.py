@@ -1,0 +1,1 @@
+"""Loads and benchmarks on whole processes."""
