@@ -5,32 +5,43 @@ from typing import NamedTuple
 
 from bloge_server.domain.names import is_name
 
-_PARTS = 5
 _NONCE_BYTES = 16
 
 
 class LeaseToken(NamedTuple):
-    """Names one claim of one item, with the secret that proves that it was handed out."""
+    """Names one claim of one item, with the secret that proves that it was handed out.
+
+    The text that travels is `namespace/topic/item/fence/nonce`; names hold no `/`. Namespace and topic say where to
+    ask; only the store can judge the rest.
+    """
 
     namespace: str
     worker_topic: str
-    item_id: str
-    fence: str
-    """Decimal digits; the store compares fences as numbers of up to 16 digits."""
-    nonce: str
+    claim: str
+    """`item/fence/nonce`, for the store's scripts."""
 
     def __str__(self) -> str:
-        """Return the opaque text that travels. Names hold no '/'."""
+        """Return the opaque text that travels."""
         return "/".join(self)
+
+    @property
+    def item_id(self) -> str:
+        """The item."""
+        return self.claim.partition("/")[0]
+
+    @property
+    def fence(self) -> str:
+        """The claim's fence, in decimal digits."""
+        return self.claim.split("/")[1]
 
     @classmethod
     def parse(cls, text: str) -> "LeaseToken | None":
-        """Return the token a text stands for; None if it is none."""
-        parts = text.split("/")
-        if len(parts) != _PARTS or not all(map(is_name, parts)):
+        """Return the token a text stands for; None if it cannot be one."""
+        namespace, _, rest = text.partition("/")
+        worker_topic, _, claim = rest.partition("/")
+        if claim.count("/") != 2 or not is_name(namespace) or not is_name(worker_topic):  # noqa: PLR2004 - three parts
             return None
-        fence = parts[3]
-        return cls(*parts) if fence.isascii() and fence.isdigit() else None
+        return cls(namespace, worker_topic, claim)
 
 
 def new_nonce() -> str:

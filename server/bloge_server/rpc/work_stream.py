@@ -13,11 +13,15 @@ from bloge_server.dispatch import reporting
 from bloge_server.dispatch.dispatcher import Room, Topic
 from bloge_server.dispatch.session import Session, Timing
 from bloge_server.domain.lease_token import LeaseToken
+from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.fields import MAX_BATCH
 from bloge_server.rpc.frames import FrameQueue
 from bloge_server.store.redis_store import RedisStore
+
+_RECEIPT_DELAY_SECONDS = 0.02
+"""Far below the shortest offer lease, so a receipt is never late for it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +72,8 @@ class WorkStream:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._received: dict[LeaseToken, None] = {}
+        self._confirming: asyncio.Task[None] | None = None
         self._log = _log.bind(namespace=namespace, worker_id=hello.worker_id)
 
     # A claimer, for the pump.
@@ -120,7 +126,7 @@ class WorkStream:
                 case "reports":
                     await self._take_reports(request.reports)
                 case "receipt":
-                    await self._take_receipt(request.receipt.offer_sequence)
+                    self._take_receipt(request.receipt.offer_sequence)
                     on_room()
                 case "drain":
                     self.session.drain()
@@ -158,13 +164,31 @@ class WorkStream:
         if ping.ping_id:
             self.frames.put(pb.WorkResponse(ping=pb.Ping(answer=ping.ping_id)))
 
-    async def _take_receipt(self, sequence: int) -> None:
-        tokens = self.session.receive(sequence)
+    def _take_receipt(self, sequence: int) -> None:
+        """Note what arrived.
+
+        The store is told a moment later, unless a report says more by then: most short items are done before, and a
+        completed item needs no longer lease.
+        """
+        for token in self.session.receive(sequence):
+            self._received[token] = None
+        if self._received and self._confirming is None:
+            self._confirming = asyncio.create_task(self._confirm_received())
+
+    async def _confirm_received(self) -> None:
+        await asyncio.sleep(_RECEIPT_DELAY_SECONDS)
+        self._confirming = None
         by_topic: dict[Topic, list[LeaseToken]] = {}
-        for token in tokens:
+        for token in self._received:
             by_topic.setdefault((token.namespace, token.worker_topic), []).append(token)
+        self._received = {}
         for topic, batch in by_topic.items():
-            verdicts = await self._store.receive(*topic, batch)
+            try:
+                verdicts = await self._store.receive(*topic, batch)
+            except RemoteWorkersError as error:
+                # The offers lapse at no cost, and heartbeats tell the worker.
+                self._log.warning("receipts not confirmed", count=len(batch), error=str(error))
+                continue
             for token, verdict in zip(batch, verdicts, strict=True):
                 if verdict.reason is not None:
                     self.stop(topic, token.item_id, int(token.fence), verdict.reason)
@@ -181,5 +205,8 @@ class WorkStream:
             *convert.parsed(reports.fails, convert.fail),
             *convert.parsed(reports.releases, convert.release),
         ]
+        for report in taken:
+            if not isinstance(report, Verdict):
+                self._received.pop(report.token, None)
         verdicts = await reporting.take(self._store, taken)
         self.frames.put(pb.WorkResponse(verdicts=pb.Verdicts(verdicts=map(convert.verdict, ids, verdicts))))

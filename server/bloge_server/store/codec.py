@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from bloge.remote_workers.errors import Reason
-from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
@@ -36,20 +35,20 @@ def leases(namespace: str, worker_topic: str, nonce: str, reply: Sequence[bytes]
     for at in range(2, len(reply), _LEASE_FIELDS):
         item_id, spec, payload, attempt, claim_count, fence, *rest = reply[at : at + _LEASE_FIELDS]
         lease, remaining, timeout, progress = rest
-        token = LeaseToken(namespace, worker_topic, item_id.decode(), fence.decode(), nonce)
+        name, number = item_id.decode(), fence.decode()
         found.append(
             Lease(
-                token=str(token),
+                token=f"{namespace}/{worker_topic}/{name}/{number}/{nonce}",
                 spec=spec,
                 payload=payload,
                 attempt=int(attempt),
                 claim_count=int(claim_count),
-                fence=int(fence),
+                fence=int(number),
                 lease_ms=int(lease),
                 remaining_ms=int(remaining),
                 attempt_timeout_ms=int(timeout),
                 progress=progress,
-                item_id=token.item_id,
+                item_id=name,
             )
         )
     return found
@@ -100,7 +99,7 @@ def acted(reply: Sequence[bytes]) -> Acted:
 def policy(packed: bytes) -> ItemPolicy:
     """Return the policy that `include/record.lua` packs."""
     words = packed.decode().split(" ")
-    schema, digest, enqueued, item_type, deadline, timeout, retries, backoff, losses, on_dead_letter, group = words
+    schema, deadline, timeout, group, retries, backoff, losses, on_dead_letter, digest, enqueued, item_type = words
     return ItemPolicy(
         schema=schema,
         digest=digest,

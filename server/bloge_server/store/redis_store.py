@@ -77,28 +77,28 @@ class RedisStore:
 
     async def receive(self, namespace: str, worker_topic: str, tokens: Sequence[LeaseToken]) -> list[Verdict]:
         """Confirm offers: their full lease begins."""
-        args = [part for token in tokens for part in token[2:]]
+        args = [token.claim for token in tokens]
         return await self._judged("receive", namespace, worker_topic, args)
 
     async def heartbeat(self, namespace: str, worker_topic: str, reports: Iterable[Heartbeat]) -> list[Verdict]:
         """Extend leases."""
         args: list[_Arg] = []
         for token, lease_ms, progress in reports:
-            args.extend((*token[2:], lease_ms, int(progress is not None), progress or b""))
+            args.extend((token.claim, lease_ms, int(progress is not None), progress or b""))
         return await self._judged("heartbeat", namespace, worker_topic, args)
 
     async def complete(self, namespace: str, worker_topic: str, reports: Iterable[Complete]) -> list[Verdict]:
         """Finish items."""
         args: list[_Arg] = []
         for token, kind, body, digest in reports:
-            args.extend((*token[2:], kind, digest, body))
+            args.extend((token.claim, kind, digest, body))
         return await self._judged("complete", namespace, worker_topic, args)
 
     async def fail(self, namespace: str, worker_topic: str, reports: Iterable[Fail]) -> list[Verdict]:
         """Take failures: a retry within the budget, else a dead letter."""
         args: list[_Arg] = []
         for each in reports:
-            args.extend((*each.token[2:], each.digest, each.error_type, each.failure))
+            args.extend((each.token.claim, each.digest, each.error_type, each.failure))
             args.extend((int(each.non_retryable), each.retry_after_ms))
         return await self._judged("fail", namespace, worker_topic, args)
 
@@ -106,7 +106,7 @@ class RedisStore:
         """Hand items back at no cost of an attempt."""
         args: list[_Arg] = []
         for each in reports:
-            args.extend((*each.token[2:], each.digest, each.delay_ms, each.reason, int(each.draining)))
+            args.extend((each.token.claim, each.digest, each.delay_ms, each.reason, int(each.draining)))
         return await self._judged("release", namespace, worker_topic, args)
 
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:

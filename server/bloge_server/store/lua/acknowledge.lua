@@ -2,25 +2,23 @@
 -- Transition: none (DONE and CANCELLED items enter `finished`)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), then item ids
--- Returns: how many were in the outbox
+-- Returns: how many were in an outbox
 -- Statuses: none
 -- Atomic: the whole batch
 --- @include topic
---- @include record
-local retention = tonumber(ARGV[2])
+local REPLY_GROUP, STATUS = '^%S+ %S+ %S+ (%S+)', '^%S+' -- in a packed policy and state, see include/record.lua
+local retention_end = now + tonumber(ARGV[2])
 local acknowledged = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
-  local record = load(id)
-  local outbox = record and record.outcome ~= NONE and base .. 'outbox:' .. record.reply_group
+  local item = redis.call('HMGET', base .. 'item:' .. id, 'policy', 'state')
+  local outbox = item[1] and base .. 'outbox:' .. string.match(item[1], REPLY_GROUP)
   if outbox and redis.call('ZSCORE', outbox, id) then
     index_remove(outbox, id)
-    if record.status ~= 'DEAD_LETTER' then
-      index_add(keys.finished, now + retention, id)
-      herald_due(now + retention)
-    end
+    if string.match(item[2], STATUS) ~= 'DEAD_LETTER' then index_add(keys.finished, int(retention_end), id) end
     acknowledged = acknowledged + 1
   end
 end
-commit()
+if acknowledged > 0 then herald_due(retention_end) end
+commit_indexes()
 return acknowledged

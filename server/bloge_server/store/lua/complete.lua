@@ -2,8 +2,8 @@
 -- are one write.
 -- Transition: CLAIMED -> DONE; READY, RETRY_WAIT or DEAD_LETTER (LEASE_LOST) -> DONE with the item's last token
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: id, fence, nonce,
---   kind (complete, business_error, cancelled), digest, body (output, or the business error as JSON)
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
+--   (id/fence/nonce), kind (complete, business_error, cancelled), digest, body (output, or the business error as JSON)
 -- Returns: for each report an answer (see include/judge.lua)
 -- Statuses: ACCEPTED, or the reason why not, with late=1 if the output was kept
 -- Atomic: the whole batch
@@ -21,10 +21,9 @@ local function finish(record, kind, body)
   return answer('ACCEPTED', record)
 end
 
-for at = 4, #ARGV, 6 do
-  local id, fence, nonce = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local kind, digest, body = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  local record, reply, late = judge(id, fence, nonce, kind, digest)
+for at = 4, #ARGV, 4 do
+  local kind, digest, body = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local record, fence, reply, late = judge(ARGV[at], kind, digest)
   if record and not reply then
     reply = finish(record, kind, body)
     decide(record, fence, kind, digest, reply)

@@ -12,6 +12,7 @@
 --- @include record
 local STRIDE = 15
 local PRIORITY_STEP = 70368744177664 -- 2^46: that many items keep their place within a priority
+local DIGEST = '^' .. string.rep('%S+ ', 8) .. '(%S+)' -- in a packed policy
 local limit = tonumber(ARGV[4])
 local items = (#ARGV - 4) / STRIDE
 
@@ -21,9 +22,8 @@ limit = tonumber(meta[2] or limit)
 local backlog = limit > 0 and redis.call('ZCARD', keys.ready) + redis.call('ZCARD', keys.retry) or 0
 
 local function known_digest(id)
-  if records[id] then return records[id].digest end
-  local policy = redis.call('HGET', base .. 'item:' .. id, 'policy')
-  return policy and string.match(policy, '^%S+ (%S+)')
+  local policy = records[id] and records[id].policy or redis.call('HGET', base .. 'item:' .. id, 'policy')
+  return policy and string.match(policy, DIGEST)
 end
 
 local function create(id, at)
@@ -31,8 +31,8 @@ local function create(id, at)
   sequence = sequence + 1
   local order = int((99 - ARGV[at + 5]) * PRIORITY_STEP + sequence)
   local deadline = timeout > 0 and int(now + timeout) or NONE
-  local policy = table.concat({ SCHEMA, ARGV[at + 1], int(now), ARGV[at + 4], deadline, ARGV[at + 8], ARGV[at + 9],
-    ARGV[at + 10], ARGV[at + 11], ARGV[at + 12], ARGV[at + 13] }, ' ')
+  local policy = table.concat({ SCHEMA, deadline, ARGV[at + 8], ARGV[at + 13], ARGV[at + 9], ARGV[at + 10],
+    ARGV[at + 11], ARGV[at + 12], ARGV[at + 1], int(now), ARGV[at + 4] }, ' ')
   local record = unpacked(id, policy, 'NEW ' .. order .. ' - - - - - - 0 0 0 0 - -')
   records[id] = record
   put(record, 'policy', policy)

@@ -1,8 +1,8 @@
 -- Takes failures: a retry within the budget, else a dead letter.
 -- Transition: CLAIMED -> RETRY_WAIT; CLAIMED -> DEAD_LETTER
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: id, fence, nonce, digest,
---   error type, failure (JSON), fatal (1: not worth a retry), retry after (ms; -1: as the policy says)
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
+--   (id/fence/nonce), digest, error type, failure (JSON), fatal (1: not worth a retry), retry after (ms; -1: as the policy says)
 -- Returns: for each report an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with retry=<ms> if there is another attempt, or the reason why not
 -- Atomic: the whole batch
@@ -27,12 +27,11 @@ local function take(record, failure, fatal, retry_after)
   return answer('ACCEPTED', record, delay and ('retry=' .. int(delay)) or nil)
 end
 
-for at = 4, #ARGV, 8 do
-  local id, fence, nonce, digest = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local retry_after = tonumber(ARGV[at + 7])
-  local record, reply, undecided = judge(id, fence, nonce, 'fail', digest)
+for at = 4, #ARGV, 6 do
+  local digest, retry_after = ARGV[at + 1], tonumber(ARGV[at + 5])
+  local record, fence, reply, undecided = judge(ARGV[at], 'fail', digest)
   if record and not reply then
-    reply = take(record, ARGV[at + 5], ARGV[at + 6] == '1' or is_fatal(record, ARGV[at + 4]), retry_after >= 0 and retry_after or nil)
+    reply = take(record, ARGV[at + 3], ARGV[at + 4] == '1' or is_fatal(record, ARGV[at + 2]), retry_after >= 0 and retry_after or nil)
     undecided = true
   end
   if undecided then decide(record, fence, 'fail', digest, reply) end

@@ -1,8 +1,8 @@
 -- Extends leases, keeps progress, and tells what changed.
 -- Transition: CLAIMED -> CLAIMED; READY or RETRY_WAIT -> CLAIMED (a lapsed lease that nobody took over, same fence)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: id, fence, nonce, lease (ms;
---   0: as the claim got), has progress (1 or 0), progress
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: token (id/fence/nonce),
+--   lease (ms; 0: as the claim got), has progress (1 or 0), progress
 -- Returns: for each lease an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch
@@ -25,13 +25,13 @@ local function extend(record, lease)
   return answer('ACCEPTED', record, 'lease=' .. int(lease_end - now))
 end
 
-for at = 4, #ARGV, 6 do
-  local id, fence, nonce, lease = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local record, reply = judge(id, fence, nonce, 'heartbeat', '-')
+for at = 4, #ARGV, 4 do
+  local lease = tonumber(ARGV[at + 1])
+  local record, _, reply = judge(ARGV[at], 'heartbeat', '-')
   if not reply then
     reply = extend(record, lease > 0 and lease or tonumber(record.lease))
-    if ARGV[at + 4] == '1' and record.status == 'CLAIMED' then
-      put(record, 'progress', ARGV[at + 5])
+    if ARGV[at + 2] == '1' and record.status == 'CLAIMED' then
+      put(record, 'progress', ARGV[at + 3])
       set(record, 'lease_loss_count', '0')
     end
   end

@@ -1,7 +1,7 @@
 -- Confirms offers: the full lease begins.
 -- Transition: CLAIMED -> CLAIMED (received)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: id, fence, nonce
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: token (id/fence/nonce)
 -- Returns: for each lease an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch
@@ -10,9 +10,8 @@
 --- @include settle
 --- @include judge
 local replies = {}
-for at = 4, #ARGV, 3 do
-  local id, fence, nonce = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local record, reply = judge(id, fence, nonce, 'receipt', '-')
+for at = 4, #ARGV do
+  local record, _, reply = judge(ARGV[at], 'receipt', '-')
   if not reply then
     if record.status ~= 'CLAIMED' then
       reply = answer('OFFER_WITHDRAWN', record)

@@ -1,8 +1,8 @@
 -- Hands items back unfinished, at no cost of an attempt; too many releases make a dead letter.
 -- Transition: CLAIMED -> READY; CLAIMED -> RETRY_WAIT (delayed); CLAIMED -> DEAD_LETTER (RELEASED_TOO_OFTEN)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: id, fence, nonce, digest,
---   delay (ms), reason (JSON string), draining (1: does not count)
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
+--   (id/fence/nonce), digest, delay (ms), reason (JSON string), draining (1: does not count)
 -- Returns: for each report an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with retry=<ms>, or the reason why not
 -- Atomic: the whole batch
@@ -33,11 +33,11 @@ local function hand_back(record, delay, reason, draining)
   return answer('ACCEPTED', record, 'retry=' .. int(delay))
 end
 
-for at = 4, #ARGV, 7 do
-  local id, fence, nonce, digest = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local record, reply, undecided = judge(id, fence, nonce, 'release', digest)
+for at = 4, #ARGV, 5 do
+  local digest = ARGV[at + 1]
+  local record, fence, reply, undecided = judge(ARGV[at], 'release', digest)
   if record and not reply then
-    reply = hand_back(record, tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6] == '1')
+    reply = hand_back(record, tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4] == '1')
     undecided = true
   end
   if undecided then decide(record, fence, 'release', digest, reply) end

@@ -2,6 +2,7 @@
 -- name=value. The answer that decided a token is kept, so the same report gets the same answer.
 
 local LATE_OUTPUTS_KEPT, LATE_OUTPUT_BYTES = 4, 65536
+local TOKEN = '^([%w._-]+)/(%d+)/([%w_-]+)$'
 -- An earlier claim: fence, nonce, worker, what it decided.
 local CLAIM_LINE = '^(%S+) (%S+) (%S+) (.*)$'
 local FINISHES = { complete = true, business_error = true, cancelled = true }
@@ -95,21 +96,24 @@ local function keep_late_output(record, fence, reason, output)
   return 'late=1'
 end
 
--- Loads and settles the item of a report and judges its token. Returns record and answer: no answer means that the token
--- is the item's last and undecided, or may still finish. `late` is true where a refused output should be kept.
-local function judge(id, fence, nonce, kind, digest)
+-- Loads and settles the item of a report and judges its token (id/fence/nonce). Returns record, fence and answer: no
+-- answer means that the token is the item's last and undecided, or may still finish. `late` is true where a refused
+-- output should be kept.
+local function judge(token, kind, digest)
+  local id, fence, nonce = string.match(token, TOKEN)
+  if not id then return nil, nil, 'INVALID_TOKEN -' end
   local record = load(id, 'awaited')
-  if not record then return nil, 'NOT_FOUND -' end
-  if record.schema ~= SCHEMA then return nil, 'UNKNOWN_SCHEMA -' end
+  if not record then return nil, nil, 'NOT_FOUND -' end
+  if record.schema ~= SCHEMA then return nil, nil, 'UNKNOWN_SCHEMA -' end
   settle(record)
   if fence ~= record.fence then
     local reply, late = judge_earlier(record, fence, nonce, kind, digest)
-    return record, reply, late
+    return record, fence, reply, late
   end
-  if nonce ~= record.nonce then return nil, 'INVALID_TOKEN -' end
+  if nonce ~= record.nonce then return nil, nil, 'INVALID_TOKEN -' end
   local reply = record.decided == '1' and answer_decided(record, get(record, 'decision'), kind, digest)
-  if reply then return record, reply end
+  if reply then return record, fence, reply end
   local stand = standing(record)
-  if stand == 'LIVE' or stand == 'LAPSED' or stand == 'BURIED' then return record, nil end
-  return record, answer(stand, record, stand == 'ALREADY_DONE_BY_OTHER' and successor(record) or nil), true
+  if stand == 'LIVE' or stand == 'LAPSED' or stand == 'BURIED' then return record, fence, nil end
+  return record, fence, answer(stand, record, stand == 'ALREADY_DONE_BY_OTHER' and successor(record) or nil), true
 end

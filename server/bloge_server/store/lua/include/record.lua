@@ -5,7 +5,8 @@
 local SCHEMA = '1'
 local NONE = '-'
 local INDEX = { READY = 'ready', CLAIMED = 'leases', RETRY_WAIT = 'retry', DEAD_LETTER = 'dead' }
-local POLICY_WORDS = '^' .. string.rep('(%S+) ', 10) .. '(%S+)$'
+local POLICY_WORDS = '^(%S+) (%S+) (%S+) (%S+)' -- what every call needs; the rest is for `rules`
+local RULE_WORDS = '^%S+ %S+ %S+ %S+ (%S+) (%S+) (%S+) (%S+)'
 local STATE_WORDS = '^' .. string.rep('(%S+) ', 13) .. '(%S+)$'
 local HISTORY_ENTRIES, HISTORY_BYTES, CLAIMS_KEPT = 32, 262144, 16
 
@@ -14,19 +15,21 @@ local records = {}
 -- One constructor with every word makes the table once, at its full size; growing it word by word costs more than all
 -- the rest of a call.
 local function unpacked(id, policy, state)
-  local schema, digest, enqueued, kind, suspend_deadline, attempt_timeout, max_retries, backoff, max_lease_losses,
-    on_dead_letter, reply_group = string.match(policy, POLICY_WORDS)
+  local schema, suspend_deadline, attempt_timeout, reply_group = string.match(policy, POLICY_WORDS)
   local status, order, fence, nonce, worker, claimed, lease, received, decided, retry_count, lease_loss_count,
     claim_count, outcome, outcome_at = string.match(state, STATE_WORDS)
   return {
-    id = id, schema = schema, digest = digest, enqueued = enqueued, type = kind, suspend_deadline = suspend_deadline,
-    attempt_timeout = attempt_timeout, max_retries = max_retries, backoff = backoff,
-    max_lease_losses = max_lease_losses, on_dead_letter = on_dead_letter, reply_group = reply_group,
-    status = status or NONE, order = order, fence = fence, nonce = nonce, worker = worker, claimed = claimed,
-    lease = lease, received = received, decided = decided, retry_count = retry_count,
+    id = id, policy = policy, schema = schema, suspend_deadline = suspend_deadline, attempt_timeout = attempt_timeout,
+    reply_group = reply_group, status = status or NONE, order = order, fence = fence, nonce = nonce, worker = worker,
+    claimed = claimed, lease = lease, received = received, decided = decided, retry_count = retry_count,
     lease_loss_count = lease_loss_count, claim_count = claim_count, outcome = outcome, outcome_at = outcome_at,
     changed = false, fields = false,
   }
+end
+
+-- Returns the rules for failures: most retries, backoff, most lease losses, what a dead letter does.
+local function rules(record)
+  return string.match(record.policy, RULE_WORDS)
 end
 
 local function state_text(record)

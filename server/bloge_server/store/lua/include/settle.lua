@@ -37,7 +37,8 @@ end
 local function dead_letter(record, reason)
   put(record, 'dead_reason', reason)
   place(record, 'DEAD_LETTER', now)
-  if record.on_dead_letter == 'RESUME_WITH_FAILURE' and record.outcome == NONE then emit(record, 'FAILED') end
+  local _, _, _, on_dead_letter = rules(record)
+  if on_dead_letter == 'RESUME_WITH_FAILURE' and record.outcome == NONE then emit(record, 'FAILED') end
 end
 
 local function withdraw(record, kind, reason)
@@ -48,7 +49,8 @@ end
 
 -- Returns the delay before the next attempt. FIXED: b; EXPONENTIAL: b * 2^retries; JITTER: uniform in [0, EXPONENTIAL].
 local function backoff(record)
-  local strategy, first, most = string.match(record.backoff, '(%u+):(%d+):(%d+)')
+  local _, packed = rules(record)
+  local strategy, first, most = string.match(packed, '(%u+):(%d+):(%d+)')
   local delay, limit = tonumber(first), tonumber(most)
   if limit == 0 then limit = MAX_BACKOFF end
   if strategy ~= 'FIXED' then delay = delay * 2 ^ tonumber(record.retry_count) end
@@ -63,7 +65,7 @@ local function retry_or_bury(record, ending, failure, fatal, retry_after)
   local deadline = tonumber(record.suspend_deadline)
   local reason
   if fatal then reason = 'NON_RETRYABLE'
-  elseif tonumber(record.retry_count) >= tonumber(record.max_retries) then reason = 'BUDGET_SPENT'
+  elseif tonumber(record.retry_count) >= tonumber((rules(record))) then reason = 'BUDGET_SPENT'
   elseif deadline and now + delay >= deadline then reason = 'RETRY_PAST_DEADLINE' end
   if reason then
     remember_attempt(record, ending, failure)
@@ -93,7 +95,7 @@ local function expire(record)
     decide_current(record, 'timeout', NONE, 'LEASE_EXPIRED')
     stop_worker(record, 'LEASE_EXPIRED')
     retry_or_bury(record, 'ATTEMPT_TIMEOUT', '{"type":"ATTEMPT_TIMEOUT","message":"the attempt timeout passed"}')
-  elseif tonumber(record.lease_loss_count) >= tonumber(record.max_lease_losses) then
+  elseif tonumber(record.lease_loss_count) >= tonumber((select(3, rules(record)))) then
     remember_attempt(record, 'LEASE_LOST')
     dead_letter(record, 'LEASE_LOST')
   else

@@ -18,9 +18,9 @@ else
   now_us = now * 1000
 end
 
--- Lua writes numbers above 1e14 with an exponent; fences and orders are larger.
+-- Lua writes numbers above 1e14 with an exponent; fences and orders are larger, up to 2^53.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 local index_changes, counters, heralds, earliest = {}, {}, {}, nil
