@@ -29,10 +29,11 @@ def verdict(answer: bytes) -> Verdict:
     )
 
 
-def leases(namespace: str, worker_topic: str, nonce: str, reply: Sequence[bytes]) -> list[Lease]:
-    """Return the leases of a claim's reply, after its status and its flag."""
+def leases(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> list[Lease]:
+    """Return the leases of a claim's reply."""
+    nonce = reply[2].decode()
     found = []
-    for at in range(2, len(reply), _LEASE_FIELDS):
+    for at in range(3, len(reply), _LEASE_FIELDS):
         item_id, spec, payload, attempt, claim_count, fence, *rest = reply[at : at + _LEASE_FIELDS]
         lease, remaining, timeout, progress = rest
         name, number = item_id.decode(), fence.decode()

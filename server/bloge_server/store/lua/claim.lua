@@ -5,7 +5,7 @@
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs and
 --   payloads; the first item is
 --   always given), request id (empty: none)
--- Returns: status, whether more may be due (1 or 0), then for each lease: id, spec, payload, attempt, claim count, fence,
+-- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
 -- Atomic: the whole batch; a repeated request id returns the leases of the first call that are still held
@@ -18,7 +18,7 @@ local max_items, max_bytes, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARG
 local PROMOTE, REQUEST_TTL = 500, 60000 -- items, ms
 local request_key = base .. 'request:' .. request
 
-local replies = { 'OK', 0 }
+local replies = { 'OK', 0, nonce }
 
 local function reply(record, lease_end)
   local deadline, limit = tonumber(record.suspend_deadline), attempt_end(record)
@@ -35,7 +35,10 @@ local function repeated()
   for id, fence in string.gmatch(redis.call('GET', request_key) or '', '(%S+) (%S+)') do
     local record = load(id, 'spec', 'payload', 'progress')
     local lease_end = record and redis.call('ZSCORE', keys.leases, id)
-    if lease_end and record.fence == fence and tonumber(lease_end) > now then reply(record, tonumber(lease_end)) end
+    if lease_end and record.fence == fence and record.worker == worker and tonumber(lease_end) > now then
+      replies[3] = record.nonce -- one claim call, one nonce
+      reply(record, tonumber(lease_end))
+    end
   end
   return replies
 end
@@ -75,7 +78,7 @@ local function claim(record)
 end
 
 if request ~= '' and redis.call('EXISTS', request_key) == 1 then return repeated() end
-if redis.call('HGET', keys.topic, 'paused') == '1' then return { 'PAUSED', 0 } end
+if redis.call('HGET', keys.topic, 'paused') == '1' then return { 'PAUSED', 0, nonce } end
 local found, more = candidates()
 local claimed, bytes, held = 0, 0, {}
 
