@@ -2,12 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from importlib.metadata import version
 
 import structlog
-from redis.asyncio import Redis
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.config import Settings
@@ -31,7 +29,7 @@ _log = structlog.get_logger(__name__)
 class App:
     """A control plane on a connected store."""
 
-    def __init__(self, settings: Settings, client: "Redis") -> None:
+    def __init__(self, settings: Settings, client: connection.Client) -> None:
         self._settings = settings
         self.store = RedisStore(
             client,
@@ -116,21 +114,6 @@ class App:
             self._pump.wake_all()
 
 
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator["Redis"]:
-    """Yield a client of a store that was checked.
-
-    Raises:
-        StartupError: it cannot be used.
-    """
-    client = connection.connect(url)
-    try:
-        await connection.check(client, url)
-        yield client
-    finally:
-        await client.aclose()
-
-
 async def run(settings: Settings) -> None:
     """Run a server until SIGTERM or SIGINT.
 
@@ -146,7 +129,7 @@ async def run(settings: Settings) -> None:
         store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
         url = f"unix://{store.socket}"
     try:
-        async with connected(url) as client:
+        async with connection.connected(url) as client:
             await App(settings, client).serve(stop)
     finally:
         if store is not None:

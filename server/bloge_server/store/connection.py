@@ -1,13 +1,17 @@
 """Connects to a store and checks that it is one we can trust."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bloge_server.errors import StartupError
+
+__all__ = ["Client", "check", "connect", "connected", "redacted"]
 
 _SCHEMES = ("redis", "rediss", "unix")
 _MINIMUM_VERSION = 7
@@ -20,7 +24,7 @@ def redacted(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def connect(url: str) -> "Redis":
+def connect(url: str) -> Client:
     """Return a client for an address; it connects when it is first used.
 
     Calls are not repeated by themselves: a claim that was carried out but not answered must not be claimed twice.
@@ -34,13 +38,13 @@ def connect(url: str) -> "Redis":
             f"redis-url: {redacted(url)!r} must begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
         )
     try:
-        client: Redis = Redis.from_url(url, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0))
+        client: Client = Client.from_url(url, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0))
     except (ValueError, TypeError) as error:
         raise StartupError(f"redis-url: {redacted(url)!r} is not an address: {error}") from error
     return client
 
 
-async def check(client: "Redis", url: str) -> None:
+async def check(client: Client, url: str) -> None:
     """Check that a store can keep the promises made of it.
 
     Raises:
@@ -61,3 +65,18 @@ async def check(client: "Redis", url: str) -> None:
             f"the store at {where} may evict keys (maxmemory-policy {policy}), which would lose work items;"
             " set it to noeviction: CONFIG SET maxmemory-policy noeviction"
         )
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """Yield a client of a store that was checked.
+
+    Raises:
+        StartupError: it cannot be used.
+    """
+    client = connect(url)
+    try:
+        await check(client, url)
+        yield client
+    finally:
+        await client.aclose()
