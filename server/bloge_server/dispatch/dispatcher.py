@@ -94,7 +94,11 @@ class Dispatcher:
 
     def decide(self) -> list[Claim]:
         """Return the claims to make now; report each back with `claimed`."""
-        return [claim for topic, waiting in self._topics.items() if (claim := self._claim_for(topic, waiting))]
+        claims = [claim for topic, waiting in self._topics.items() if (claim := self._claim_for(topic, waiting))]
+        for claim in claims:
+            # Topics take turns too: else the first one would have every item of a claimer with a single slot.
+            self._topics[claim.topic] = self._topics.pop(claim.topic)
+        return claims
 
     def claimed(self, claim: Claim, *, more: bool) -> None:
         """Note the end of a claim: `more` tells whether its topic may have more."""

@@ -64,7 +64,7 @@ class Session:
 
     def room(self) -> Room:
         """Return what may be offered now."""
-        if self._draining or self._answer_awaited:
+        if self._draining or self._answer_awaited or self._missed >= MISSED_OFFERS_LIMIT:
             return Room(0, 0)
         items = self._granted_items - self._offered_items
         if not self._granted_bytes:
@@ -77,6 +77,7 @@ class Session:
 
     def offer(self, tokens: Sequence[LeaseToken], size: int, now: float) -> int:
         """Note leases that are about to be sent; return their offer sequence."""
+        self._let_lapse(now)
         self._sequence += 1
         self._offered_items += len(tokens)
         self._offered_bytes += size
@@ -115,9 +116,7 @@ class Session:
 
     def tick(self, now: float) -> int | None:
         """Note the time; return the id of a ping to send now, or None."""
-        while self._outstanding and self._outstanding[0].lapses_at <= now:
-            self._lapsed.append(self._outstanding.popleft())
-            self._missed += 1
+        self._let_lapse(now)
         deaf = self._missed >= MISSED_OFFERS_LIMIT and not self._answer_awaited
         if not deaf and now < self._next_ping_at:
             return None
@@ -134,3 +133,8 @@ class Session:
     def silent(self, now: float) -> bool:
         """Return whether the worker has been silent for too long."""
         return now - self._heard_at >= self._timing.silence_limit
+
+    def _let_lapse(self, now: float) -> None:
+        while self._outstanding and self._outstanding[0].lapses_at <= now:
+            self._lapsed.append(self._outstanding.popleft())
+            self._missed += 1

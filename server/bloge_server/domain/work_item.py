@@ -95,19 +95,19 @@ class SweepResult(NamedTuple):
 
 
 class ItemPolicy(NamedTuple):
-    """The packed policy of a record, in the order in which `include/record.lua` packs it."""
+    """The packed policy of a record, in the order in which `enqueue.lua` packs it."""
 
     schema: str
-    digest: str
-    enqueued_ms: int
-    item_type: str
     suspend_deadline_ms: int | None
     attempt_timeout_ms: int
+    reply_group: str
     max_retries: int
     backoff: str
     max_lease_losses: int
     on_dead_letter: str
-    reply_group: str
+    digest: str
+    enqueued_ms: int
+    item_type: str
 
 
 class ItemState(NamedTuple):
@@ -122,7 +122,8 @@ class ItemState(NamedTuple):
     claimed_ms: int | None
     lease_ms: int | None
     received: bool
-    decided: bool
+    decided: str
+    """What the last token decided; `-` if nothing yet."""
     retry_count: int
     lease_loss_count: int
     claim_count: int
@@ -136,8 +137,13 @@ class StoredOutcome(NamedTuple):
     namespace: str
     worker_topic: str
     item_id: str
-    policy: ItemPolicy
-    state: ItemState
+    kind: str
+    """The name of an `Outcome`."""
+    outcome_ms: int
+    status: str
+    retry_count: int
+    worker_id: str
+    reply_group: str
     spec: bytes
     output: bytes
     business_error: bytes
@@ -183,14 +189,19 @@ class StoredItem:
     @property
     def outcome(self) -> StoredOutcome | None:
         """The outcome, if there is one."""
-        if self.state.outcome is None:
+        state = self.state
+        if state.outcome is None or state.outcome_ms is None:
             return None
         return StoredOutcome(
             namespace=self.namespace,
             worker_topic=self.worker_topic,
             item_id=self.item_id,
-            policy=self.policy,
-            state=self.state,
+            kind=state.outcome,
+            outcome_ms=state.outcome_ms,
+            status=state.status,
+            retry_count=state.retry_count,
+            worker_id=state.worker_id,
+            reply_group=self.policy.reply_group,
             spec=self.fields.get("spec", b""),
             output=self.fields.get("output", b""),
             business_error=self.fields.get("business_error", b""),

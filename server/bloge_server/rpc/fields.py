@@ -22,10 +22,12 @@ class Checks:
     """What is wrong with a request so far."""
 
     violations: list[FieldViolation] = field(default_factory=list)
+    prefix: str = ""
+    """What the paths of the fields checked next begin with, for example `items[3].`."""
 
     def wrong(self, path: str, description: str) -> None:
         """Note that a field is wrong."""
-        self.violations.append(FieldViolation(path, description))
+        self.violations.append(FieldViolation(self.prefix + path, description))
 
     def name(self, path: str, value: str) -> str:
         """Check a name that must be there."""

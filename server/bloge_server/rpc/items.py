@@ -8,9 +8,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
+from bloge_server.domain.lifecycle import Outcome
 from bloge_server.domain.work_item import Acted, StoredItem, StoredOutcome
 
-_FINISHED_BY_WORKER = ("COMPLETED", "FAILED")
+_KINDS = {kind.value: pb.OutcomeKind.Value(f"OUTCOME_KIND_{kind.value}") for kind in Outcome}
 _ENDS = {
     "COMPLETED": pb.ATTEMPT_END_COMPLETED,
     "TIMED_OUT": pb.ATTEMPT_END_DEADLINE_PASSED,
@@ -28,30 +29,39 @@ def timestamp(ms: int | None) -> Timestamp | None:
 
 def outcome(stored: StoredOutcome) -> pb.Outcome:
     """Return an outcome in the wire's words."""
-    spec = pb.WorkItemSpec.FromString(stored.spec)
-    state = stored.state
-    assert state.outcome is not None, "the caller looked"
-    message = pb.Outcome(
-        kind=pb.OutcomeKind.Value(f"OUTCOME_KIND_{state.outcome}"),
-        item=pb.WorkItemRef(namespace=stored.namespace, worker_topic=stored.worker_topic, item_id=stored.item_id),
-        output=stored.output,
-        retry_count=state.retry_count,
-        dead_letter_reason=_dead_reason(stored.dead_reason),
-        reply_group=stored.policy.reply_group,
-        execution_id=spec.execution_id,
-        node_id=spec.node_id,
-        worker_id=state.worker_id if state.status == "DONE" else "",
-        outcome_time=timestamp(state.outcome_ms),
-    )
-    if stored.business_error:
-        message.business_error.ParseFromString(stored.business_error)
-    elif state.outcome == "FAILED":
-        message.failure.CopyFrom(_last_failure(stored))
+    message = pb.Outcome()
+    fill_outcome(message, stored)
     return message
 
 
+def fill_outcome(message: pb.Outcome, stored: StoredOutcome) -> None:
+    """Write an outcome into an empty message."""
+    spec = pb.WorkItemSpec.FromString(stored.spec)
+    item = message.item
+    item.namespace = stored.namespace
+    item.worker_topic = stored.worker_topic
+    item.item_id = stored.item_id
+    message.kind = _KINDS[stored.kind]
+    message.output = stored.output
+    message.retry_count = stored.retry_count
+    message.dead_letter_reason = _dead_reason(stored.dead_reason)
+    message.reply_group = stored.reply_group
+    message.execution_id = spec.execution_id
+    message.node_id = spec.node_id
+    if stored.status == "DONE":
+        message.worker_id = stored.worker_id
+    seconds, rest = divmod(stored.outcome_ms, 1000)
+    at = message.outcome_time
+    at.seconds = seconds
+    at.nanos = rest * 1_000_000
+    if stored.business_error:
+        message.business_error.ParseFromString(stored.business_error)
+    elif stored.kind == "FAILED":
+        message.failure.CopyFrom(_last_failure(stored))
+
+
 def _last_failure(stored: StoredOutcome) -> pb.Failure:
-    if stored.state.status == "CANCELLED":
+    if stored.status == "CANCELLED":
         return pb.Failure(type="DISCARDED", message="the dead letter was discarded", non_retryable=True)
     failures = [attempt.failure for attempt in _ended_attempts(stored.history) if attempt.HasField("failure")]
     return failures[-1] if failures else pb.Failure(type=stored.dead_reason)
@@ -98,7 +108,7 @@ def last_error_type(stored: StoredItem) -> str:
 
 
 def _dead_reason(reason: str) -> pb.DeadLetterReason.ValueType:
-    return pb.DeadLetterReason.Value(f"DEAD_LETTER_REASON_{reason or 'UNSPECIFIED'}")
+    return pb.DeadLetterReason.Value(f"DEAD_LETTER_REASON_{reason}") if reason else pb.DEAD_LETTER_REASON_UNSPECIFIED
 
 
 def _ended_attempts(history: bytes) -> list[pb.Attempt]:

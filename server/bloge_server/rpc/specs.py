@@ -36,38 +36,35 @@ _ON_DEAD_LETTER = {
 }
 
 
-def new_item(spec: pb.WorkItemSpec, path: str, checks: Checks, max_payload_bytes: int) -> NewItem:
+def new_item(spec: pb.WorkItemSpec, checks: Checks, max_payload_bytes: int) -> NewItem:
     """Return what the store takes for a description, and take the payload out of it; what is wrong goes to `checks`.
 
     Args:
         spec: the description.
-        path: where it stands in the request.
-        checks: collects what is wrong.
+        checks: collects what is wrong; its prefix says where the description stands in the request.
         max_payload_bytes: the largest payload.
 
     Raises:
         RemoteWorkersError: TOO_LARGE for the payload.
     """
     payload = spec.payload
-    check_size(f"{path}.payload", len(payload), max_payload_bytes)
-    checks.name(f"{path}.item_id", spec.item_id)
-    checks.name(f"{path}.worker_topic", spec.worker_topic)
-    item_type = _chosen(checks, f"{path}.item_type", _TYPES, spec.item_type)
+    check_size(f"{checks.prefix}payload", len(payload), max_payload_bytes)
+    checks.name("item_id", spec.item_id)
+    checks.name("worker_topic", spec.worker_topic)
+    item_type = _chosen(checks, "item_type", _TYPES, spec.item_type)
     policies = (
         item_type,
-        checks.number(f"{path}.priority", spec.priority, 0, _MAX_PRIORITY)
-        if spec.HasField("priority")
-        else _DEFAULT_PRIORITY,
-        _duration(spec, "start_delay", path, checks, 0, YEAR_MS),
-        _duration(spec, "suspend_timeout", path, checks, 1, 10 * YEAR_MS),
-        _attempt_timeout(spec, path, checks, item_type),
-        *_retry(spec.retry_policy if spec.HasField("retry_policy") else None, f"{path}.retry_policy", checks),
-        _lease_losses(spec, path, checks),
-        _chosen(checks, f"{path}.on_dead_letter", _ON_DEAD_LETTER, spec.on_dead_letter),
-        checks.optional_name(f"{path}.reply_group", spec.reply_group, "-"),
-        _fatal_types(spec, f"{path}.retry_policy.non_retryable_error_types", checks),
+        checks.number("priority", spec.priority, 0, _MAX_PRIORITY) if spec.HasField("priority") else _DEFAULT_PRIORITY,
+        checks.duration("start_delay", spec.start_delay, 0, YEAR_MS) if spec.HasField("start_delay") else 0,
+        _suspend_timeout(spec, checks),
+        _attempt_timeout(spec, checks, item_type),
+        *_retry(spec, checks),
+        _lease_losses(spec, checks),
+        _chosen(checks, "on_dead_letter", _ON_DEAD_LETTER, spec.on_dead_letter),
+        checks.optional_name("reply_group", spec.reply_group, "-"),
+        _fatal_types(spec, checks),
     )
-    _check_search_fields(spec, path, checks)
+    _check_search_fields(spec, checks)
     spec.ClearField("payload")
     return NewItem(spec.item_id, content_digest(policies, payload), spec.SerializeToString(), payload, *policies)
 
@@ -86,40 +83,42 @@ def _chosen(checks: Checks, path: str, names: Mapping[_Number, str], value: _Num
     return names[value]
 
 
-def _duration(spec: pb.WorkItemSpec, name: str, path: str, checks: Checks, least_ms: int, most_ms: int) -> int:
-    if not spec.HasField(name):  # type: ignore[arg-type]  # one of the message's own field names
+def _suspend_timeout(spec: pb.WorkItemSpec, checks: Checks) -> int:
+    if not spec.HasField("suspend_timeout"):
         return 0
-    return checks.duration(f"{path}.{name}", getattr(spec, name), least_ms, most_ms)
+    return checks.duration("suspend_timeout", spec.suspend_timeout, 1, 10 * YEAR_MS)
 
 
-def _attempt_timeout(spec: pb.WorkItemSpec, path: str, checks: Checks, item_type: str) -> int:
+def _attempt_timeout(spec: pb.WorkItemSpec, checks: Checks, item_type: str) -> int:
     if not spec.HasField("attempt_timeout"):
         return 0 if item_type == "EXECUTE_GRAPH" else _DEFAULT_ATTEMPT_TIMEOUT_MS
     if not spec.attempt_timeout.seconds and not spec.attempt_timeout.nanos:
         return 0
-    return checks.duration(f"{path}.attempt_timeout", spec.attempt_timeout, 1000, 30 * DAY_MS)
+    return checks.duration("attempt_timeout", spec.attempt_timeout, 1000, 30 * DAY_MS)
 
 
-def _lease_losses(spec: pb.WorkItemSpec, path: str, checks: Checks) -> int:
+def _lease_losses(spec: pb.WorkItemSpec, checks: Checks) -> int:
     if not spec.HasField("max_lease_losses"):
         return _DEFAULT_LEASE_LOSSES
-    return checks.number(f"{path}.max_lease_losses", spec.max_lease_losses, 0, _MAX_RETRIES)
+    return checks.number("max_lease_losses", spec.max_lease_losses, 0, _MAX_RETRIES)
 
 
-def _retry(policy: pb.RetryPolicy | None, path: str, checks: Checks) -> tuple[int, str]:
+def _retry(spec: pb.WorkItemSpec, checks: Checks) -> tuple[int, str]:
     """Return the retries and the packed backoff."""
-    if policy is None:
+    if not spec.HasField("retry_policy"):
         return 0, "FIXED:0:0"
-    retries = checks.number(f"{path}.attempts", policy.attempts, 0, _MAX_RETRIES)
-    backoff = checks.duration(f"{path}.backoff", policy.backoff, 0, 7 * DAY_MS)
-    most = checks.duration(f"{path}.max_backoff", policy.max_backoff, 0, 7 * DAY_MS)
-    return retries, f"{_chosen(checks, f'{path}.strategy', _STRATEGIES, policy.strategy)}:{backoff}:{most}"
+    policy = spec.retry_policy
+    retries = checks.number("retry_policy.attempts", policy.attempts, 0, _MAX_RETRIES)
+    backoff = checks.duration("retry_policy.backoff", policy.backoff, 0, 7 * DAY_MS)
+    most = checks.duration("retry_policy.max_backoff", policy.max_backoff, 0, 7 * DAY_MS)
+    return retries, f"{_chosen(checks, 'retry_policy.strategy', _STRATEGIES, policy.strategy)}:{backoff}:{most}"
 
 
-def _fatal_types(spec: pb.WorkItemSpec, path: str, checks: Checks) -> str:
+def _fatal_types(spec: pb.WorkItemSpec, checks: Checks) -> str:
     types = spec.retry_policy.non_retryable_error_types if spec.HasField("retry_policy") else ()
     if not types:
         return ""
+    path = "retry_policy.non_retryable_error_types"
     checks.batch(path, len(types), _MAX_ERROR_TYPES)
     for index, each in enumerate(types):
         if not each or len(each) > _LONG_NAME or "\n" in each:
@@ -127,9 +126,10 @@ def _fatal_types(spec: pb.WorkItemSpec, path: str, checks: Checks) -> str:
     return "\n".join(types)
 
 
-def _check_search_fields(spec: pb.WorkItemSpec, path: str, checks: Checks) -> None:
-    checks.optional_name(f"{path}.execution_id", spec.execution_id, "")
-    checks.text(f"{path}.node_id", spec.node_id, _LONG_NAME)
-    checks.text(f"{path}.operator_ref", spec.operator_ref, _LONG_NAME)
-    checks.text(f"{path}.trace_context.traceparent", spec.trace_context.traceparent, 128)
-    checks.text(f"{path}.trace_context.tracestate", spec.trace_context.tracestate, 512)
+def _check_search_fields(spec: pb.WorkItemSpec, checks: Checks) -> None:
+    checks.optional_name("execution_id", spec.execution_id, "")
+    checks.text("node_id", spec.node_id, _LONG_NAME)
+    checks.text("operator_ref", spec.operator_ref, _LONG_NAME)
+    if spec.HasField("trace_context"):
+        checks.text("trace_context.traceparent", spec.trace_context.traceparent, 128)
+        checks.text("trace_context.tracestate", spec.trace_context.tracestate, 512)

@@ -54,7 +54,8 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         by_topic: defaultdict[str, list[int]] = defaultdict(list)
         new: list[NewItem] = []
         for index, spec in enumerate(request.items):
-            new.append(new_item(spec, f"items[{index}]", checks, self._max_payload_bytes))
+            checks.prefix = f"items[{index}]."
+            new.append(new_item(spec, checks, self._max_payload_bytes))
             by_topic[spec.worker_topic].append(index)
         checks.done()
         self._on_topics([(namespace, topic) for topic in by_topic])
@@ -206,7 +207,9 @@ def _sources(path: str, sources: pb.OutcomeSources) -> list[Source]:
 
 
 def _frame(news: News) -> pb.WatchOutcomesResponse:
-    frame = pb.WatchOutcomesResponse(outcomes=map(items.outcome, news.outcomes))
+    frame = pb.WatchOutcomesResponse()
+    for stored in news.outcomes:
+        items.fill_outcome(frame.outcomes.add(), stored)
     if news.caught_up:
         (namespace, worker_topic), reply_group = news.source
         frame.caught_up.add(namespace=namespace, worker_topic=worker_topic, reply_group=reply_group)

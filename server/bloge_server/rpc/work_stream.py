@@ -92,8 +92,11 @@ class WorkStream:
         sequence = self.session.offer(
             tokens, sum(len(lease.spec) + len(lease.payload) for lease in leases), self._clock()
         )
-        offered = [convert.lease(topic[0], lease, self.lease_ms) for lease in leases]
-        self.frames.put(pb.WorkResponse(offers=pb.Offers(offer_sequence=sequence, leases=offered)))
+        frame = pb.WorkResponse()
+        frame.offers.offer_sequence = sequence
+        for lease in leases:
+            convert.fill_lease(frame.offers.leases.add(), topic[0], lease, self.lease_ms)
+        self.frames.put(frame)
 
     # The stream.
 

@@ -111,9 +111,10 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         leases = (await self._store.claim(*topic, order)).leases
         if not leases and wait_ms and not self._draining:
             leases = await self._wait(topic, order, wait_ms / 1000)
-        return worker_service_pb2.ClaimResponse(
-            leases=[convert.lease(topic[0], lease, lease.lease_ms) for lease in leases]
-        )
+        response = worker_service_pb2.ClaimResponse()
+        for lease in leases:
+            convert.fill_lease(response.leases.add(), topic[0], lease, lease.lease_ms)
+        return response
 
     @unary
     async def Heartbeat(self, request: worker_service_pb2.HeartbeatRequest) -> worker_service_pb2.HeartbeatResponse:

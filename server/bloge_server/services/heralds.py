@@ -4,7 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from enum import StrEnum
 
+import structlog
+
 from bloge_server.dispatch.dispatcher import Topic
+
+_log = structlog.get_logger(__name__)
 
 
 class Herald(StrEnum):
@@ -42,7 +46,10 @@ class Heralds:
         for line in lines:
             kind, *words = line.split(" ")
             for handler in self._handlers.get(kind, ()):
-                handler(topic, *words)
+                try:
+                    handler(topic, *words)
+                except Exception:  # a line that one handler cannot take must not silence all others
+                    _log.exception("herald not understood", namespace=topic[0], worker_topic=topic[1], line=line)
 
     def tell_lost(self) -> None:
         """Tell everybody that messages may have been lost."""

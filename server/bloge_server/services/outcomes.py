@@ -4,11 +4,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
-from bloge_server.domain.work_item import StoredOutcome
+from bloge_server.domain.work_item import OutboxPage, StoredOutcome
 from bloge_server.store.redis_store import RedisStore
 
 Source = tuple[Topic, str]
@@ -27,36 +28,44 @@ class News(NamedTuple):
     """True when the outbox has been read to its end for the first time."""
 
 
+@dataclass(slots=True)
+class _Reading:
+    """Where a watcher stands in one outbox."""
+
+    place: int = 0
+    caught_up: bool = False
+
+
 class OutcomeWatch:
     """One watcher: reads the outboxes of its sources in order, each outcome once for as long as it lives."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self._places: dict[Source, int] = {}
+        self._readings: dict[Source, _Reading] = {}
         self._pending: dict[Source, None] = {}
         self._news = asyncio.Event()
 
     def add(self, sources: Iterable[Source]) -> None:
         """Watch these sources too, from the beginning of their outboxes."""
         for source in sources:
-            self._places[source] = 0
+            self._readings[source] = _Reading()
             self.poke(source)
 
     def remove(self, sources: Iterable[Source]) -> None:
         """Watch these no more."""
         for source in sources:
-            self._places.pop(source, None)
+            self._readings.pop(source, None)
             self._pending.pop(source, None)
 
     def poke(self, source: Source) -> None:
         """Note that a source may have something new."""
-        if source in self._places:
+        if source in self._readings:
             self._pending[source] = None
             self._news.set()
 
     def poke_all(self) -> None:
         """Note that every source may have something new."""
-        for source in self._places:
+        for source in self._readings:
             self.poke(source)
 
     async def next(self) -> News:
@@ -71,22 +80,27 @@ class OutcomeWatch:
                 await self._news.wait()
             source = next(iter(self._pending))
             del self._pending[source]
-            first = self._places[source] == 0
+            reading = self._readings[source]
             (namespace, worker_topic), reply_group = source
             try:
                 page = await self._store.read_outbox(
-                    namespace, worker_topic, reply_group, after=self._places[source], limit=_PAGE
+                    namespace, worker_topic, reply_group, after=reading.place, limit=_PAGE
                 )
             except RemoteWorkersError:
-                self._pending[source] = None
-                raise
-            if source not in self._places:
-                continue
-            self._places[source] = page.place
-            if page.more:
                 self.poke(source)
-            if page.outcomes or first:
-                return News(source, page.outcomes, caught_up=first and not page.more)
+                raise
+            if self._readings.get(source) is not reading:
+                continue  # removed, or begun anew, meanwhile
+            if (news := self._news_of(source, reading, page)) is not None:
+                return news
+
+    def _news_of(self, source: Source, reading: _Reading, page: OutboxPage) -> News | None:
+        reading.place = page.place
+        caught_up = not page.more and not reading.caught_up
+        reading.caught_up = reading.caught_up or caught_up
+        if page.more:
+            self.poke(source)
+        return News(source, page.outcomes, caught_up) if page.outcomes or caught_up else None
 
 
 class Outcomes:

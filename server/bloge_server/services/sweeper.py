@@ -102,6 +102,8 @@ class Sweeper:
             result = await self._sweep(*topic)
         except RemoteWorkersError as error:
             _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(error))
+        except Exception:  # a defect in one topic's sweep must not end the sweeps of all
+            _log.exception("sweep broke", namespace=topic[0], worker_topic=topic[1])
         else:
             if result.next_due_ms >= 0:
                 next_seconds = min(next_seconds, result.next_due_ms / 1000)

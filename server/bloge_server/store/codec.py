@@ -11,6 +11,10 @@ from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, S
 _LEASE_FIELDS = 10
 _ITEM_HEAD = 4
 _NONE = "-"
+_STATUS, _WORKER, _RETRIES, _OUTCOME, _OUTCOME_AT = (
+    ItemState._fields.index(name) for name in ("status", "worker_id", "retry_count", "outcome", "outcome_ms")
+)
+_GROUP = ItemPolicy._fields.index("reply_group")
 
 
 @lru_cache(maxsize=1024)
@@ -58,12 +62,19 @@ def leases(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> list[Le
 def outcome(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredOutcome:
     """Return the outcome of a reply made by `include/outcome_fields.lua`."""
     item_id, packed_policy, packed_state, spec, output, business_error, history, dead_reason = reply
+    words = packed_state.decode().split(" ")  # only what an outcome tells: this runs for every item
+    worker = words[_WORKER]
+    group = packed_policy.split(b" ", _GROUP + 1)[_GROUP].decode()
     return StoredOutcome(
         namespace=namespace,
         worker_topic=worker_topic,
         item_id=item_id.decode(),
-        policy=policy(packed_policy),
-        state=state(packed_state),
+        kind=words[_OUTCOME],
+        outcome_ms=int(words[_OUTCOME_AT]),
+        status=words[_STATUS],
+        retry_count=int(words[_RETRIES]),
+        worker_id="" if worker == _NONE else worker,
+        reply_group="" if group == _NONE else group,
         spec=spec,
         output=output,
         business_error=business_error,
@@ -129,7 +140,7 @@ def state(packed: bytes) -> ItemState:
         claimed_ms=_packed_number(claimed),
         lease_ms=_packed_number(lease),
         received=received == "1",
-        decided=decided == "1",
+        decided=decided,
         retry_count=int(retries),
         lease_loss_count=int(losses),
         claim_count=int(claims),

@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis as Client
+from redis.asyncio.connection import ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bloge_server.errors import StartupError
+from bloge_server.store.packing import CONNECTIONS
 
 __all__ = ["Client", "check", "connect", "connected", "redacted"]
 
-_SCHEMES = ("redis", "rediss", "unix")
 _MINIMUM_VERSION = 7
 _CONNECTIONS = 256
 
@@ -33,15 +35,17 @@ def connect(url: str) -> Client:
         StartupError: the address is not one.
     """
     scheme = urlsplit(url).scheme
-    if scheme not in _SCHEMES:
+    if scheme not in CONNECTIONS:
         raise StartupError(
-            f"redis-url: {redacted(url)!r} must begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
+            f"redis-url: {redacted(url)!r} must begin with one of {', '.join(s + '://' for s in CONNECTIONS)}"
         )
     try:
-        client: Client = Client.from_url(url, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0))
+        options: dict[str, Any] = dict(parse_url(url))
+        options["connection_class"] = CONNECTIONS[scheme]
+        pool = ConnectionPool(**options, retry=Retry(NoBackoff(), 0), max_connections=_CONNECTIONS)
     except (ValueError, TypeError) as error:
         raise StartupError(f"redis-url: {redacted(url)!r} is not an address: {error}") from error
-    return client
+    return Client.from_pool(pool)
 
 
 async def check(client: Client, url: str) -> None:

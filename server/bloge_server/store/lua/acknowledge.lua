@@ -11,7 +11,7 @@ local retention_end = now + tonumber(ARGV[2])
 local acknowledged = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
-  local item = redis.call('HMGET', base .. 'item:' .. id, 'policy', 'state')
+  local item = redis.call('HMGET', item_key .. id, 'policy', 'state')
   local outbox = item[1] and base .. 'outbox:' .. string.match(item[1], REPLY_GROUP)
   if outbox and redis.call('ZSCORE', outbox, id) then
     index_remove(outbox, id)

@@ -64,12 +64,8 @@ local function claim(record)
     archive_claim(record)
     fence = math.max(record.fence + 1, now_us)
   end
-  set(record, 'fence', fence)
-  set(record, 'nonce', nonce)
-  set(record, 'worker', worker)
-  set(record, 'claimed', now)
-  set(record, 'lease', lease)
-  set(record, 'received', received)
+  record.fence, record.nonce, record.worker, record.claimed = int(fence), nonce, worker, NOW
+  record.lease, record.received, record.changed = ARGV[6], received, true
   raise(record, 'claim_count')
   local lease_end = lease_deadline(record, first_lease)
   place(record, 'CLAIMED', lease_end)

@@ -22,7 +22,7 @@ limit = tonumber(meta[2] or limit)
 local backlog = limit > 0 and redis.call('ZCARD', keys.ready) + redis.call('ZCARD', keys.retry) or 0
 
 local function known_digest(id)
-  local policy = records[id] and records[id].policy or redis.call('HGET', base .. 'item:' .. id, 'policy')
+  local policy = records[id] and records[id].policy or redis.call('HGET', item_key .. id, 'policy')
   return policy and string.match(policy, DIGEST)
 end
 
@@ -33,7 +33,7 @@ local function create(id, at)
   local deadline = timeout > 0 and int(now + timeout) or NONE
   local policy = table.concat({ SCHEMA, deadline, ARGV[at + 8], ARGV[at + 13], ARGV[at + 9], ARGV[at + 10],
     ARGV[at + 11], ARGV[at + 12], ARGV[at + 1], int(now), ARGV[at + 4] }, ' ')
-  local record = unpacked(id, policy, 'NEW ' .. order .. ' - - - - - - 0 0 0 0 - -')
+  local record = unpacked(id, item_key .. id, policy, 'NEW ' .. order .. ' - - - - - - - 0 0 0 - -')
   records[id] = record
   put(record, 'policy', policy)
   put(record, 'spec', ARGV[at + 2])

@@ -11,7 +11,7 @@
 local replies = {}
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local fields = redis.call('HGETALL', base .. 'item:' .. id)
+  local fields = redis.call('HGETALL', item_key .. id)
   local reply = { id }
   if #fields > 0 then
     reply[2] = redis.call('ZSCORE', keys.leases, id) or ''

@@ -13,7 +13,7 @@
 local replies = {}
 
 local function extend(record, lease)
-  if record.status ~= 'CLAIMED' and (record.decided == '1' or record.status == 'DEAD_LETTER') then
+  if record.status ~= 'CLAIMED' and (record.decided ~= NONE or record.status == 'DEAD_LETTER') then
     return answer('LEASE_EXPIRED', record)
   end
   local lease_end = lease_deadline(record, lease)

@@ -21,7 +21,7 @@ local function put_back(record, delay)
   set(record, 'fence', math.max((tonumber(record.fence) or 0) + 1, now_us))
   for _, word in ipairs({ 'nonce', 'worker', 'claimed', 'lease', 'received' }) do set(record, word, NONE) end
   for _, word in ipairs({ 'retry_count', 'lease_loss_count', 'claim_count' }) do set(record, word, '0') end
-  for _, field in ipairs({ 'decision', 'dead_reason', 'release_count' }) do put(record, field, false) end
+  for _, field in ipairs({ 'dead_reason', 'release_count' }) do put(record, field, false) end
   put(record, 'replay_count', (get(record, 'replay_count') or 0) + 1)
   set(record, 'order', math.floor(record.order / PRIORITY_STEP) * PRIORITY_STEP + sequence)
   if ARGV[4] == '1' then put(record, 'payload', ARGV[5]) end

@@ -50,6 +50,6 @@ for i = 1, #finished do
 end
 commit()
 for i = 1, #finished do
-  redis.call('UNLINK', base .. 'item:' .. finished[i])
+  redis.call('UNLINK', item_key .. finished[i])
 end
 return { promoted, expired, timed_out, #finished, full and 0 or ahead and math.max(1, ahead - now) or -1 }

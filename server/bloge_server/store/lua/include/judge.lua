@@ -4,7 +4,7 @@
 local LATE_OUTPUTS_KEPT, LATE_OUTPUT_BYTES = 4, 65536
 local TOKEN = '^([%w._-]+)/(%d+)/([%w_-]+)$'
 -- An earlier claim: fence, nonce, worker, what it decided.
-local CLAIM_LINE = '^(%S+) (%S+) (%S+) (.*)$'
+local CLAIM_LINE = '^(%S+) (%S+) (%S+) (%S+)$'
 local FINISHES = { complete = true, business_error = true, cancelled = true }
 
 local function answer(reason, record, facts)
@@ -27,8 +27,8 @@ end
 
 -- Returns the answer for a token that has decided already; nil if `kind` may still go on.
 local function answer_decided(record, decision, kind, digest)
-  local decided_kind, decided_digest, decided_answer = string.match(decision, '^(%S+) (%S+) (.*)$')
-  if decided_kind == kind and decided_digest == digest then return decided_answer end
+  local decided_kind, decided_digest, decided_answer = string.match(decision, '^([^:]+):([^:]*):(.*)$')
+  if decided_kind == kind and decided_digest == digest then return (string.gsub(decided_answer, ',', ' ')) end
   if decided_kind == 'timeout' then return answer('LEASE_EXPIRED', record) end
   -- A release hands the right to run back, but work that was finished all the same counts if nobody took over.
   if decided_kind == 'release' and FINISHES[kind] and standing(record) == 'LAPSED' then return nil end
@@ -47,7 +47,7 @@ local function judge_earlier(record, fence, nonce, kind, digest)
     local claim_fence, claim_nonce, _, decision = string.match(line, CLAIM_LINE)
     if claim_fence == fence then
       if claim_nonce ~= nonce then return 'INVALID_TOKEN -' end
-      local decided = decision ~= '' and answer_decided(record, decision, kind, digest)
+      local decided = decision ~= NONE and answer_decided(record, decision, kind, digest)
       if decided then return decided end
       return answer(record.status == 'DONE' and 'ALREADY_DONE_BY_OTHER' or 'SUPERSEDED', record, successor(record)), true
     end
@@ -60,7 +60,7 @@ end
 -- Remembers the answer that decided a token.
 local function decide(record, fence, kind, digest, reply)
   if fence == record.fence then return decide_current(record, kind, digest, reply) end
-  local decision = kind .. ' ' .. digest .. ' ' .. reply
+  local decision = packed_decision(kind, digest, reply)
   local claims = {}
   for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
     local claim_fence, claim_nonce, worker = string.match(line, CLAIM_LINE)
@@ -111,7 +111,7 @@ local function judge(token, kind, digest)
     return record, fence, reply, late
   end
   if nonce ~= record.nonce then return nil, nil, 'INVALID_TOKEN -' end
-  local reply = record.decided == '1' and answer_decided(record, get(record, 'decision'), kind, digest)
+  local reply = record.decided ~= NONE and answer_decided(record, record.decided, kind, digest)
   if reply then return record, fence, reply end
   local stand = standing(record)
   if stand == 'LIVE' or stand == 'LAPSED' or stand == 'BURIED' then return record, fence, nil end

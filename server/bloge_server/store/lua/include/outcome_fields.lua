@@ -4,7 +4,7 @@ local OUTCOME_FIELDS = { 'policy', 'state', 'spec', 'output', 'business_error', 
 local OUTPUT_AT = 5 -- in what read_outcome returns
 
 local function read_outcome(id)
-  local values = redis.call('HMGET', base .. 'item:' .. id, unpack(OUTCOME_FIELDS))
+  local values = redis.call('HMGET', item_key .. id, unpack(OUTCOME_FIELDS))
   for i = 1, #OUTCOME_FIELDS do values[i] = values[i] or '' end
   table.insert(values, 1, id)
   return values

@@ -14,12 +14,12 @@ local records = {}
 
 -- One constructor with every word makes the table once, at its full size; growing it word by word costs more than all
 -- the rest of a call.
-local function unpacked(id, policy, state)
+local function unpacked(id, key, policy, state)
   local schema, suspend_deadline, attempt_timeout, reply_group = string.match(policy, POLICY_WORDS)
   local status, order, fence, nonce, worker, claimed, lease, received, decided, retry_count, lease_loss_count,
     claim_count, outcome, outcome_at = string.match(state, STATE_WORDS)
   return {
-    id = id, policy = policy, schema = schema, suspend_deadline = suspend_deadline, attempt_timeout = attempt_timeout,
+    id = id, key = key, policy = policy, schema = schema, suspend_deadline = suspend_deadline, attempt_timeout = attempt_timeout,
     reply_group = reply_group, status = status or NONE, order = order, fence = fence, nonce = nonce, worker = worker,
     claimed = claimed, lease = lease, received = received, decided = decided, retry_count = retry_count,
     lease_loss_count = lease_loss_count, claim_count = claim_count, outcome = outcome, outcome_at = outcome_at,
@@ -44,12 +44,13 @@ end
 local function load(id, ...)
   local record = records[id]
   if record ~= nil then return record or nil end
-  local values = redis.call('HMGET', base .. 'item:' .. id, 'policy', 'state', ...)
+  local key = item_key .. id
+  local values = redis.call('HMGET', key, 'policy', 'state', ...)
   if not values[1] then
     records[id] = false
     return nil
   end
-  record = unpacked(id, values[1], values[2])
+  record = unpacked(id, key, values[1], values[2])
   for i = 1, select('#', ...) do record[select(i, ...)] = values[i + 2] end
   records[id] = record
   return record
@@ -57,7 +58,7 @@ end
 
 -- Returns a field that is not packed; false if absent.
 local function get(record, field)
-  if record[field] == nil then record[field] = redis.call('HGET', base .. 'item:' .. record.id, field) end
+  if record[field] == nil then record[field] = redis.call('HGET', record.key, field) end
   return record[field]
 end
 
@@ -121,16 +122,16 @@ end
 -- Keeps what the current token decided, for reports that come after the item was claimed or replayed again.
 local function archive_claim(record)
   if record.nonce == NONE then return end
-  local decision = record.decided == '1' and get(record, 'decision') or ''
-  local line = record.fence .. ' ' .. record.nonce .. ' ' .. record.worker .. ' ' .. decision .. '\n'
+  local line = record.fence .. ' ' .. record.nonce .. ' ' .. record.worker .. ' ' .. record.decided .. '\n'
   put(record, 'claims', trim((get(record, 'claims') or '') .. line, CLAIMS_KEPT, HISTORY_BYTES))
-  set(record, 'decided', '0')
+  set(record, 'decided', NONE)
 end
 
 local function write(record)
+  if not record.fields then return redis.call('HSET', record.key, 'state', state_text(record)) end
   local set_fields, gone = {}, {}
   if record.changed then set_fields[1], set_fields[2] = 'state', state_text(record) end
-  for field, value in pairs(record.fields or {}) do
+  for field, value in pairs(record.fields) do
     if value then
       set_fields[#set_fields + 1] = field
       set_fields[#set_fields + 1] = value
@@ -138,9 +139,8 @@ local function write(record)
       gone[#gone + 1] = field
     end
   end
-  local key = base .. 'item:' .. record.id
-  if #set_fields > 0 then redis.call('HSET', key, unpack(set_fields)) end
-  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+  if #set_fields > 0 then redis.call('HSET', record.key, unpack(set_fields)) end
+  if #gone > 0 then redis.call('HDEL', record.key, unpack(gone)) end
 end
 
 -- Writes everything that was decided. Nothing may follow it but the reply.

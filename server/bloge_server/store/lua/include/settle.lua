@@ -4,7 +4,9 @@ local RETENTION = tonumber(ARGV[2]) -- ms that a finished item is kept
 local RANDOM = tonumber(ARGV[3]) -- [0, 1), the caller's dice: scripts stay repeatable
 local LOSS_JITTER = 500 -- ms
 local MAX_BACKOFF = 604800000 -- ms, 7 days
+local NOW = int(now)
 local dice_thrown = 0
+local outboxes = {} -- key of each reply group met in this call
 local outcomes -- how many outcomes the topic has ever had: the order of its outboxes
 
 -- Returns numbers spread over [0, 1) from the one that the caller gave (additive recurrence by the golden ratio).
@@ -20,14 +22,18 @@ end
 
 -- Writes the outcome: at most once, with the outbox entry, and out of `deadlines`.
 local function emit(record, kind)
-  set(record, 'outcome', kind)
-  set(record, 'outcome_at', now)
+  record.outcome, record.outcome_at, record.changed = kind, NOW, true
   if record.suspend_deadline ~= NONE then index_remove(keys.deadlines, record.id) end
   if record.reply_group ~= NONE then
     outcomes = (outcomes or tonumber(redis.call('HGET', keys.topic, 'outcomes') or 0)) + 1
     counters.outcomes = outcomes
-    index_add(base .. 'outbox:' .. record.reply_group, outcomes, record.id)
-    herald('outcome ' .. record.reply_group)
+    local outbox = outboxes[record.reply_group]
+    if not outbox then
+      outbox = base .. 'outbox:' .. record.reply_group
+      outboxes[record.reply_group] = outbox
+      herald('outcome ' .. record.reply_group)
+    end
+    index_add(outbox, outcomes, record.id)
   elseif record.status ~= 'DEAD_LETTER' then
     index_add(keys.finished, now + RETENTION, record.id)
   end
@@ -79,10 +85,14 @@ local function retry_or_bury(record, ending, failure, fatal, retry_after)
   return delay
 end
 
+-- Returns a decision as one word: kind, digest of the report, answer.
+local function packed_decision(kind, digest, reply)
+  return kind .. ':' .. digest .. ':' .. string.gsub(reply, ' ', ',')
+end
+
 -- Notes what the item's last token decided, for the same report again.
 local function decide_current(record, kind, digest, reply)
-  put(record, 'decision', kind .. ' ' .. digest .. ' ' .. reply)
-  set(record, 'decided', '1')
+  set(record, 'decided', packed_decision(kind, digest, reply))
 end
 
 -- Takes a lapsed lease away.

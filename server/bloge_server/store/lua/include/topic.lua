@@ -8,6 +8,8 @@ local keys = {
 }
 local base = string.sub(keys.ready, 1, -6) -- all keys of a topic share this beginning, and so their slot
 
+local item_key = base .. 'item:'
+
 local now = tonumber(ARGV[1]) -- ms
 local now_us
 if now == 0 then
@@ -47,17 +49,18 @@ local function herald_due(at)
 end
 
 local function commit_index(key, changes)
-  local add, remove = {}, {}
+  local add, remove, adding, removing = {}, {}, 0, 0
   for id, score in pairs(changes) do
     if score then
-      add[#add + 1] = score
-      add[#add + 1] = id
+      add[adding + 1], add[adding + 2] = score, id
+      adding = adding + 2
     else
-      remove[#remove + 1] = id
+      removing = removing + 1
+      remove[removing] = id
     end
   end
-  if #remove > 0 then redis.call('ZREM', key, unpack(remove)) end
-  if #add > 0 then redis.call('ZADD', key, unpack(add)) end
+  if removing > 0 then redis.call('ZREM', key, unpack(remove)) end
+  if adding > 0 then redis.call('ZADD', key, unpack(add)) end
 end
 
 local function commit_indexes()
