@@ -1,0 +1,1 @@
+"""A graph that has handwritten digits classified by remote workers."""

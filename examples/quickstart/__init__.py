@@ -1,0 +1,1 @@
+"""The smallest worker and the smallest producer."""
