@@ -109,6 +109,11 @@ class ItemPolicy(NamedTuple):
     enqueued_ms: int
     item_type: str
 
+    @property
+    def resumes_with_failure(self) -> bool:
+        """Whether a dead letter has its outcome from the start, so that no later discard gives it one."""
+        return self.on_dead_letter == "RESUME_WITH_FAILURE"
+
 
 class ItemState(NamedTuple):
     """The packed state of a record, in the order in which `include/record.lua` packs it."""
@@ -150,6 +155,8 @@ class StoredOutcome(NamedTuple):
     history: bytes
     """Ended attempts, one JSON object a line."""
     dead_reason: str
+    discarded: bool
+    """True if a person dropped the dead letter while its node still waited."""
 
 
 class OutboxPage(NamedTuple):
@@ -207,6 +214,7 @@ class StoredItem:
             business_error=self.fields.get("business_error", b""),
             history=self.fields.get("history", b""),
             dead_reason=self.dead_reason,
+            discarded=state.status == "CANCELLED" and not self.policy.resumes_with_failure,
         )
 
     @property

@@ -1,6 +1,7 @@
 """Checks request fields and collects everything that is wrong, with its path, before anything is done."""
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -10,6 +11,8 @@ from bloge_server.domain.names import DEFAULT_NAMESPACE, NAME_RULE, is_name
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
 MAX_BATCH = 500
+_TOLD_BYTES = 3000
+"""Clients drop a trailer of more than 8 KiB, and the reason with it; base64 and framing take their part."""
 
 
 def milliseconds(duration: Duration) -> int:
@@ -74,9 +77,16 @@ class Checks:
             RemoteWorkersError: INVALID_FIELD with every field that is wrong.
         """
         if self.violations:
-            raise RemoteWorkersError(
-                Reason.INVALID_FIELD, f"{len(self.violations)} field(s) are not valid", fields=tuple(self.violations)
-            )
+            message = f"{len(self.violations)} field(s) are not valid"
+            told = self._told()
+            if len(told) < len(self.violations):
+                message += f"; the first {len(told)} are told"
+            raise RemoteWorkersError(Reason.INVALID_FIELD, message, fields=told)
+
+    def _told(self) -> list[FieldViolation]:
+        """Return as many of the violations as a call's trailer can carry."""
+        sizes = accumulate(len(each.field.encode()) + len(each.description.encode()) for each in self.violations)
+        return [each for each, size in zip(self.violations, sizes, strict=True) if size <= _TOLD_BYTES]
 
 
 def check_size(path: str, size: int, limit: int) -> None:

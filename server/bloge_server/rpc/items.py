@@ -61,7 +61,7 @@ def fill_outcome(message: pb.Outcome, stored: StoredOutcome) -> None:
 
 
 def _last_failure(stored: StoredOutcome) -> pb.Failure:
-    if stored.status == "CANCELLED":
+    if stored.discarded:
         return pb.Failure(type="DISCARDED", message="the dead letter was discarded", non_retryable=True)
     failures = [attempt.failure for attempt in _ended_attempts(stored.history) if attempt.HasField("failure")]
     return failures[-1] if failures else pb.Failure(type=stored.dead_reason)
@@ -90,7 +90,7 @@ def item(stored: StoredItem, *, payload: bool = True) -> pb.WorkItem:
         dead_letter_reason=_dead_reason(stored.dead_reason),
         dead_letter_time=timestamp(stored.dead_letter_ms),
         attempts=_attempts(stored),
-        late_outputs=_late_outputs(stored),
+        late_outputs=_late_outputs(stored, whole=payload),
         progress=stored.fields.get("progress", b""),
         replay_count=int(stored.fields.get("replay_count", b"0")),
     )
@@ -151,7 +151,7 @@ def _attempts(stored: StoredItem) -> Iterable[pb.Attempt]:
     return [*ended, current]
 
 
-def _late_outputs(stored: StoredItem) -> Iterable[pb.LateOutput]:
+def _late_outputs(stored: StoredItem, *, whole: bool) -> Iterable[pb.LateOutput]:
     for fence in stored.fields.get("late_fences", b"").decode().split():
         header, _, output = stored.fields[f"late_output:{fence}"].partition(b"\n")
         arrived, size, worker, reason = header.decode().split(" ")
@@ -159,7 +159,7 @@ def _late_outputs(stored: StoredItem) -> Iterable[pb.LateOutput]:
             fence=int(fence),
             worker_id=worker,
             arrival_time=timestamp(int(arrived)),
-            output=output,
+            output=output if whole else b"",
             size_bytes=int(size),
             reason=reason,
         )

@@ -78,16 +78,18 @@ def fail(report: pb.FailReport, token: LeaseToken) -> Fail | Complete | Verdict:
     failure = report.failure
     if not failure.type:
         return Verdict(Reason.INVALID_FIELD)
-    told = {
+    told: dict[str, str | bool] = {
         "type": failure.type[:_TYPE_CHARS],
         "message": failure.message[:_MESSAGE_CHARS],
         "traceback": failure.traceback[:_TRACEBACK_CHARS],
     }
+    if failure.non_retryable:
+        told["non_retryable"] = True
     retry_after = -1
     if failure.HasField("retry_after"):
         retry_after = min(max(0, milliseconds(failure.retry_after)), _MAX_RETRY_AFTER_MS)
     digest = _digest(failure.SerializeToString(deterministic=True))
-    return Fail(token, told["type"], json.dumps(told), failure.non_retryable, retry_after, digest)
+    return Fail(token, failure.type[:_TYPE_CHARS], json.dumps(told), failure.non_retryable, retry_after, digest)
 
 
 def _business_error(error: work_item_pb2.BusinessError, token: LeaseToken) -> Complete | Verdict:
@@ -103,7 +105,7 @@ def _business_error(error: work_item_pb2.BusinessError, token: LeaseToken) -> Co
 def release(report: pb.ReleaseReport, token: LeaseToken) -> Release:
     """Return a release in the domain's words."""
     delay = min(max(0, milliseconds(report.delay)), _MAX_RELEASE_DELAY_MS)
-    return Release(token, delay, json.dumps(report.reason[:_TYPE_CHARS]), report.draining, "release")
+    return Release(token, delay, json.dumps(report.reason[:_TYPE_CHARS]), report.draining, str(delay))
 
 
 def held(lease_token: str) -> Report | Verdict:

@@ -185,7 +185,7 @@ class WorkStream:
         for token in self._received:
             by_topic.setdefault((token.namespace, token.worker_topic), []).append(token)
         self._received = {}
-        for topic, batch in by_topic.items():
+        for topic, batch in ((topic, part) for topic in by_topic for part in reporting.batches(by_topic[topic])):
             try:
                 verdicts = await self._store.receive(*topic, batch)
             except RemoteWorkersError as error:

@@ -48,7 +48,7 @@ class Heralds:
             for handler in self._handlers.get(kind, ()):
                 try:
                     handler(topic, *words)
-                except Exception:  # a line that one handler cannot take must not silence all others
+                except Exception:  # noqa: BLE001 - a line that one handler cannot take must not silence all others
                     _log.exception("herald not understood", namespace=topic[0], worker_topic=topic[1], line=line)
 
     def tell_lost(self) -> None:

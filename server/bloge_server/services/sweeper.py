@@ -102,7 +102,7 @@ class Sweeper:
             result = await self._sweep(*topic)
         except RemoteWorkersError as error:
             _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(error))
-        except Exception:  # a defect in one topic's sweep must not end the sweeps of all
+        except Exception:  # noqa: BLE001 - a defect in one topic's sweep must not end all
             _log.exception("sweep broke", namespace=topic[0], worker_topic=topic[1])
         else:
             if result.next_due_ms >= 0:

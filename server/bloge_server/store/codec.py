@@ -80,6 +80,7 @@ def outcome(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> Stored
         business_error=business_error,
         history=history,
         dead_reason=dead_reason.decode(),
+        discarded=words[_STATUS] == "CANCELLED" and not policy(packed_policy).resumes_with_failure,
     )
 
 

@@ -68,7 +68,7 @@ class RedisStore:
     async def claim(self, namespace: str, worker_topic: str, order: ClaimOrder) -> Claimed:
         """Claim due items for one worker."""
         offered = order.offer_lease_ms > 0
-        first_lease = order.offer_lease_ms if offered else order.lease_ms
+        first_lease = min(order.offer_lease_ms, order.lease_ms) if offered else order.lease_ms
         args: list[_Arg] = [order.worker_id, new_nonce(), order.lease_ms, first_lease, 0 if offered else 1]
         args.extend((order.max_items, order.max_bytes, order.request_id))
         reply = await self._run("claim", namespace, worker_topic, args)

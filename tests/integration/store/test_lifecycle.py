@@ -256,6 +256,14 @@ async def test_a_receipt_gives_the_full_lease(bench: Bench) -> None:
     assert (await bench.item()).state.status is Status.CLAIMED
 
 
+async def test_an_offer_never_outlasts_the_lease(bench: Bench) -> None:
+    """With a lease shorter than the offer lease a dead worker's item comes back after the lease, receipt or not."""
+    await bench.enqueue(new())
+    order = ClaimOrder("w1", 1, lease_ms=1000, offer_lease_ms=OFFER_MS)
+    (lease,) = (await bench.store.claim(bench.namespace, "topic", order)).leases
+    assert (await bench.heartbeat(parsed(lease.token))).lease_ms == 1000
+
+
 async def test_heartbeats_only_move_the_deadline_forward(bench: Bench) -> None:
     """A short heartbeat does not shorten a lease, a later one extends it."""
     await bench.enqueue(new())
