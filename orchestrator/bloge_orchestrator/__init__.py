@@ -3,22 +3,44 @@
 from bloge_orchestrator.builder import GraphBuilder, expr
 from bloge_orchestrator.compiler import CompiledGraph, CompiledNode, check_source, compile_source, compile_spec
 from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Severity, Stage
+from bloge_orchestrator.errors import (
+    ControlPlaneUnreachableError,
+    InvalidAddressError,
+    InvalidExecutionError,
+    OrchestratorError,
+)
+from bloge_orchestrator.execution.events import Event, ExecutionStatus
+from bloge_orchestrator.execution.failure import NodeError
+from bloge_orchestrator.execution.result import ExecutionResult, NodeResult
+from bloge_orchestrator.execution.state import NodeStatus
 from bloge_orchestrator.graph import GraphSpec, NodeKind, NodeSpec, RetryPolicy
 from bloge_orchestrator.operators import ExecutionContext, OperatorContext, OperatorRegistry
+from bloge_orchestrator.orchestrator import Orchestrator
 from bloge_orchestrator.remote import RemoteWorkerOperator
 
 __all__ = [
     "CompiledGraph",
     "CompiledNode",
+    "ControlPlaneUnreachableError",
     "Diagnostic",
+    "Event",
     "ExecutionContext",
+    "ExecutionResult",
+    "ExecutionStatus",
     "GraphBuilder",
     "GraphInvalid",
     "GraphSpec",
+    "InvalidAddressError",
+    "InvalidExecutionError",
+    "NodeError",
     "NodeKind",
+    "NodeResult",
     "NodeSpec",
+    "NodeStatus",
     "OperatorContext",
     "OperatorRegistry",
+    "Orchestrator",
+    "OrchestratorError",
     "RemoteWorkerOperator",
     "RetryPolicy",
     "Severity",

@@ -3,10 +3,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bloge_worker import Worker
-
 from unit.worker_sdk.live_worker import EventLog
 from unit.worker_sdk.scripted_server import ScriptedServer
+
+from bloge_worker import Worker
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[ScriptedServer]:
 @pytest.fixture
 def worker(server: ScriptedServer) -> Worker:
     """A worker of the scripted server, without handlers yet."""
-    return Worker(server.address, slots=4)
+    return Worker(server.address, slots=4, drain_grace=5.0)
 
 
 @pytest.fixture

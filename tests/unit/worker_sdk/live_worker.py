@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from bloge_worker import Worker
-
 from unit.worker_sdk.scripted_server import PATIENCE, ScriptedServer, ServerSession
+
+from bloge_worker import Worker
 
 T = TypeVar("T")
 

@@ -1,6 +1,7 @@
 """A server that says what a test tells it to, over real gRPC."""
 
 import threading
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class ServerSession:
 
     received: SimpleQueue[work_stream_pb2.WorkRequest] = field(default_factory=SimpleQueue)
     outgoing: SimpleQueue[work_stream_pb2.WorkResponse | End] = field(default_factory=SimpleQueue)
+    reports: defaultdict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     sequence: int = 0
     metadata: tuple[tuple[str, str | bytes], ...] = ()
 
@@ -48,11 +50,17 @@ class ServerSession:
             assert found is not None, f"the stream ended before {kind} came"
 
     def expect_report(self, kind: str) -> Any:
-        """Return the next report of a kind (`completes`, ...)."""
-        while True:
-            found = getattr(self.expect("reports"), kind)
-            if found:
-                return found[0]
+        """Return the next report of a kind (`completes`, ...); reports of other kinds wait for their turn."""
+        while not self.reports[kind]:
+            frame = self.expect("reports")
+            for each in ("heartbeats", "completes", "fails", "releases"):
+                self.reports[each].extend(getattr(frame, each))
+        return self.reports[kind].popleft()
+
+    def expect_answer(self, ping_id: int) -> None:
+        """Return once the worker has answered a ping, and so has taken all frames before it."""
+        while self.expect("ping").answer != ping_id:
+            pass
 
     def expect_end(self) -> None:
         """Return once the worker has ended its side."""
@@ -122,6 +130,12 @@ class ScriptedServer(worker_service_pb2_grpc.WorkerServiceServicer):
             return self.sessions.get(timeout=PATIENCE)
         except Empty:
             raise AssertionError("no worker came") from None
+
+    def unserved(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Refuse the calls that a streaming worker does not make."""
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "only Work is scripted")
+
+    Register = Claim = Heartbeat = Complete = Fail = Release = unserved
 
     def Work(  # noqa: N802 - the name is the protocol's
         self, request_iterator: Iterator[work_stream_pb2.WorkRequest], context: grpc.ServicerContext

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from unit.worker_sdk.core_driver import CoreDriver
+from unit.worker_sdk.scripted_server import lease_of
+
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
 from bloge_worker._core import Effects
 from bloge_worker._leases import HeldLease
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
-from unit.worker_sdk.core_driver import CoreDriver
-from unit.worker_sdk.scripted_server import lease_of
 
 SLOTS = 5
 MAX_BYTES = 400
@@ -63,7 +63,8 @@ class WorkerHistory(RuleBasedStateMachine):
             assert self.credit_bytes > 0
         elif kind == "reports":
             self.beats += frame.reports.heartbeats
-            for report in (*frame.reports.completes, *frame.reports.fails, *frame.reports.releases):
+            reports: list[Any] = [*frame.reports.completes, *frame.reports.fails, *frame.reports.releases]
+            for report in reports:
                 assert report.lease_token not in self.judged, "a judged report is not repeated"
                 self.unjudged[report.lease_token] = report
 
@@ -166,7 +167,7 @@ class WorkerHistory(RuleBasedStateMachine):
     @rule()
     def break_stream(self) -> None:
         """Lose the stream."""
-        self.act(lambda: self.driver.break_stream())
+        self.act(self.driver.break_stream)
 
     @rule(seconds=st.floats(0.0, 12.0))
     def wait(self, seconds: float) -> None:

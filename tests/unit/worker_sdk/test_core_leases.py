@@ -239,6 +239,17 @@ def test_a_refused_heartbeat_stops_the_handler(reason: str) -> None:
     assert driver.cancels() == [("a", reason)]
 
 
+def test_a_refused_heartbeat_of_a_handler_that_has_ended_stops_nothing() -> None:
+    """The verdict crossed the end of the run."""
+    driver = connected()
+    (held,) = driver.offer(lease_of("a"))
+    while not (beats := driver.reports("heartbeats")):
+        driver.turn(0.25)
+    driver.complete(held)
+    driver.judge(verdict(beats[0], SUPERSEDED))
+    assert driver.cancels() == []
+
+
 def test_a_heartbeat_that_cannot_be_judged_is_sent_again_in_time() -> None:
     """While the store is away heartbeats go on, and nothing is stopped before the lease clock says so."""
     driver = connected()

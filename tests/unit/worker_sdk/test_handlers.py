@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pydantic
 import pytest
+
 from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker import (
     BusinessError,
@@ -22,7 +23,7 @@ from bloge_worker import (
 )
 from bloge_worker._payload import decode_payload
 from bloge_worker.handlers import make_handler
-from bloge_worker.outcomes import report_error
+from bloge_worker.outcomes import report_error, report_output
 from bloge_worker.testing import HandlerOutcome, run_handler, run_handler_async
 
 
@@ -271,8 +272,6 @@ def test_json_able_outputs_complete(output: Any) -> None:
 def test_outputs_are_compact_utf_8() -> None:
     """No blanks, no escapes."""
     report = lease_pb2.CompleteReport(lease_token="t", output='{"a":["é"]}'.encode())
-    from bloge_worker.outcomes import report_output
-
     assert report_output("t", {"a": ["é"]}, raw=False, limit=100) == report
 
 
@@ -337,7 +336,8 @@ def test_any_other_exception_is_a_retryable_failure() -> None:
     """Type, message and traceback of the handler's own frames."""
 
     def handle() -> None:
-        {}["missing"]
+        facts: dict[str, int] = {}
+        facts["missing"]
 
     outcome = run_handler(handle)
     assert (outcome.kind, outcome.error_type, outcome.non_retryable) == ("failed", "KeyError", False)
@@ -353,7 +353,7 @@ def test_system_exit_in_a_handler_is_its_failure_and_not_the_workers_end() -> No
 def test_texts_are_cut_to_the_limits_of_the_contract() -> None:
     """In bytes of UTF-8, at whole characters, the end of a traceback kept; odd characters are replaced."""
 
-    class Strange(Exception):
+    class StrangeError(Exception):
         def __str__(self) -> str:
             raise ValueError
 
@@ -362,7 +362,7 @@ def test_texts_are_cut_to_the_limits_of_the_contract() -> None:
     assert len(report.failure.type) == 256
     assert len(report.failure.message.encode()) == 4096
     assert len(report.failure.traceback.encode()) <= 16 * 1024
-    assert raising(Strange()).error_type == "Strange"
+    assert raising(StrangeError()).error_type == "StrangeError"
 
 
 def test_an_owner_of_an_execution_can_report_it_cancelled() -> None:

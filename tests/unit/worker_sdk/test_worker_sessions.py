@@ -8,13 +8,14 @@ from typing import Any
 
 import grpc
 import pytest
+from unit.worker_sdk.live_worker import EventLog, aside, working
+from unit.worker_sdk.scripted_server import ScriptedServer, lease_of
+
 from bloge.remote_workers.errors import FieldViolation, Reason, RemoteWorkersError
 from bloge.remote_workers.status import DETAILS_KEY, to_status
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
 from bloge_worker import Security, Worker, WorkerClosed, WorkerRefused
 
-from unit.worker_sdk.live_worker import EventLog, aside, working
-from unit.worker_sdk.scripted_server import ScriptedServer, lease_of
 
 async def test_an_item_goes_all_the_way(worker: Worker, server: ScriptedServer) -> None:
     """Hello, Welcome, credits, offer, receipt, report, verdict."""
@@ -111,13 +112,17 @@ async def test_pings_are_answered(worker: Worker, server: ScriptedServer) -> Non
     worker.handler("topic")(lambda: None)
     async with working(worker, server) as session:
         session.send(ping=work_stream_pb2.Ping(ping_id=99))
-        assert (await aside(session.expect, "ping")).answer == 99
+        await aside(session.expect_answer, 99)
 
 
 async def test_a_leaving_server_is_left_in_good_order(worker: Worker, server: ScriptedServer) -> None:
     """The next session opens while the first is still there; then the first is closed by the worker."""
     go = threading.Event()
-    worker.handler("topic")(lambda: go.wait())
+
+    @worker.handler("topic")
+    def handle() -> None:
+        go.wait()
+
     async with working(worker, server) as first:
         first.offer(lease_of())
         await aside(first.expect, "receipt")
@@ -132,9 +137,11 @@ async def test_a_leaving_server_is_left_in_good_order(worker: Worker, server: Sc
 async def test_a_dropped_lease_stops_its_handler(worker: Worker, server: ScriptedServer) -> None:
     """What Welcome does not keep is cancelled, and the handler learns why."""
     ends: asyncio.Queue[str | None] = asyncio.Queue()
+    started = asyncio.Event()
 
     @worker.handler("topic")
     async def handle(ctx: Any) -> None:
+        started.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -142,7 +149,7 @@ async def test_a_dropped_lease_stops_its_handler(worker: Worker, server: Scripte
 
     async with working(worker, server) as first:
         first.offer(lease_of())
-        await aside(first.expect, "receipt")
+        await started.wait()
         first.end()
         second = await aside(server.next_session)
         superseded = lease_pb2.Verdict(reason=error_reason_pb2.ERROR_REASON_SUPERSEDED)

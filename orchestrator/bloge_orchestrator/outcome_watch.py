@@ -1,0 +1,217 @@
+"""One `WatchOutcomes` stream that all executions of a process share."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+import grpc
+
+from bloge.remote_workers.status import from_rpc_error
+from bloge.remote_workers.v1 import work_item_pb2
+from bloge.remote_workers.v1 import work_item_service_pb2 as pb
+from bloge_orchestrator.backoff import FullJitter
+
+if TYPE_CHECKING:  # the asynchronous stubs are a fiction of their type declarations
+    from bloge.remote_workers.v1.work_item_service_pb2_grpc import WorkItemServiceAsyncStub
+
+_BATCH = 500
+_REMEMBERED = 10_000
+"""Acknowledgements that are sent again after a reconnect: far more than can be on their way at once."""
+_CLOSE_SECONDS = 5.0
+
+_log = logging.getLogger("bloge_orchestrator")
+
+
+class OutcomeSource(NamedTuple):
+    """Where outcomes come from."""
+
+    namespace: str
+    worker_topic: str
+    reply_group: str
+
+
+class ItemRef(NamedTuple):
+    """Names one work item."""
+
+    namespace: str
+    worker_topic: str
+    item_id: str
+
+    def to_proto(self) -> work_item_pb2.WorkItemRef:
+        """Return the name as the wire has it."""
+        return work_item_pb2.WorkItemRef(namespace=self.namespace, worker_topic=self.worker_topic, item_id=self.item_id)
+
+
+WatchCall = grpc.aio.StreamStreamCall[pb.WatchOutcomesRequest, pb.WatchOutcomesResponse]
+
+Deliver = Callable[[work_item_pb2.Outcome], None]
+"""Takes an outcome; one may come more than once."""
+
+
+class WatchState:
+    """What is watched and acknowledged, and what of it the server still has to be told. No I/O."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[OutcomeSource, Deliver] = {}
+        self._added: dict[OutcomeSource, None] = {}
+        self._removed: dict[OutcomeSource, None] = {}
+        self._acknowledged: deque[ItemRef] = deque(maxlen=_REMEMBERED)
+        self._unsent: deque[ItemRef] = deque()
+
+    @property
+    def sources(self) -> Mapping[OutcomeSource, Deliver]:
+        """What is watched, with who takes its outcomes."""
+        return self._wanted
+
+    def add(self, source: OutcomeSource, deliver: Deliver) -> None:
+        """Watch a source."""
+        self._wanted[source] = deliver
+        self._removed.pop(source, None)
+        self._added[source] = None
+
+    def remove(self, source: OutcomeSource) -> None:
+        """Watch a source no more."""
+        if self._wanted.pop(source, None) is None:
+            return
+        if source in self._added:
+            del self._added[source]
+        else:
+            self._removed[source] = None
+
+    def acknowledge(self, items: Iterable[ItemRef]) -> None:
+        """Note that the outcomes of these items are recorded."""
+        for item in items:
+            self._acknowledged.append(item)
+            self._unsent.append(item)
+
+    def reconnected(self) -> None:
+        """Forget what an earlier stream was told: it may not have arrived."""
+        self._added = dict.fromkeys(self._wanted)
+        self._removed.clear()
+        self._unsent = deque(self._acknowledged)
+
+    def next_frame(self) -> pb.WatchOutcomesRequest | None:
+        """Return what the server is to be told next; None if it knows everything.
+
+        Acknowledgements go first, so that a source that is added does not bring what is done with already.
+        """
+        if self._unsent:
+            batch = [self._unsent.popleft().to_proto() for _ in range(min(_BATCH, len(self._unsent)))]
+            return pb.WatchOutcomesRequest(acknowledge=pb.OutcomeAcknowledgements(items=batch))
+        if self._removed:
+            return pb.WatchOutcomesRequest(remove=_sources(_taken(self._removed)))
+        if self._added:
+            return pb.WatchOutcomesRequest(add=_sources(_taken(self._added)))
+        return None
+
+
+def _taken(sources: dict[OutcomeSource, None]) -> list[OutcomeSource]:
+    """Take the next batch out of some sources."""
+    batch = list(islice(sources, _BATCH))
+    for source in batch:
+        del sources[source]
+    return batch
+
+
+def _sources(sources: Iterable[OutcomeSource]) -> pb.OutcomeSources:
+    return pb.OutcomeSources(
+        sources=[
+            pb.OutcomeSource(namespace=each.namespace, worker_topic=each.worker_topic, reply_group=each.reply_group)
+            for each in sources
+        ]
+    )
+
+
+class OutcomeWatch:
+    """Keeps the stream up for as long as it is open: every end of it is a reason to connect again.
+
+    Args:
+        stub: the service.
+        random: spreads the reconnects.
+    """
+
+    def __init__(self, stub: "WorkItemServiceAsyncStub", random: Random) -> None:
+        self._stub = stub
+        self._state = WatchState()
+        self._news = asyncio.Event()
+        self._backoff = FullJitter(random)
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, source: OutcomeSource, deliver: Deliver) -> None:
+        """Watch a source; its unacknowledged outcomes come at once."""
+        self._state.add(source, deliver)
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_up(), name="bloge-outcome-watch")
+        self._news.set()
+
+    def remove(self, source: OutcomeSource) -> None:
+        """Watch a source no more."""
+        self._state.remove(source)
+        self._news.set()
+
+    def acknowledge(self, items: Iterable[ItemRef]) -> None:
+        """Tell the server, now or when it is there again, that outcomes are recorded."""
+        self._state.acknowledge(items)
+        self._news.set()
+
+    async def close(self) -> None:
+        """Send what is left to be said and end the stream; gives up after 5 s."""
+        if self._task is None:
+            return
+        self._closing = True
+        self._news.set()
+        await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _keep_up(self) -> None:
+        """Run one stream after the other. Only a close ends it."""
+        while True:
+            self._state.reconnected()
+            try:
+                await self._run_stream()
+                cause = "the server ended the stream"
+            except grpc.aio.AioRpcError as error:
+                cause = str(from_rpc_error(error))
+            if self._closing:
+                return
+            delay = self._backoff.next_delay()
+            _log.warning("outcomes cannot be watched for now: %s; trying again in %.1f s", cause, delay)
+            await asyncio.sleep(delay)
+
+    async def _run_stream(self) -> None:
+        call = self._stub.WatchOutcomes()
+        writing = asyncio.create_task(self._write(call))
+        try:
+            async for response in call:
+                self._backoff.reset()
+                for outcome in response.outcomes:
+                    self._deliver(outcome)
+        finally:
+            call.cancel()
+            writing.cancel()
+            # A write fails when the call does, and the call's own end says why.
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _write(self, call: "WatchCall") -> None:
+        while True:
+            self._news.clear()
+            while (frame := self._state.next_frame()) is not None:
+                await call.write(frame)
+            if self._closing:
+                await call.done_writing()
+                return
+            await self._news.wait()
+
+    def _deliver(self, outcome: work_item_pb2.Outcome) -> None:
+        source = OutcomeSource(outcome.item.namespace, outcome.item.worker_topic, outcome.reply_group)
+        deliver = self._state.sources.get(source)
+        if deliver is not None:
+            deliver(outcome)

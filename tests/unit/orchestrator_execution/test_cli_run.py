@@ -1,0 +1,147 @@
+"""`bloge run`, as far as it needs no server."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Bloge = Callable[..., Result]
+
+GRAPH = """graph g {
+  node a : Double { input { x = ctx.x } timeout = 1s }
+  transform t { y = a.output + 1 }
+}
+"""
+OPERATORS = """from bloge_orchestrator import OperatorRegistry
+
+registry = OperatorRegistry()
+
+
+@registry.operator("Double")
+def double(node_input):
+    return node_input["x"] * 2
+"""
+REMOTE = 'graph g { node a : Far { execution_mode = remote worker_topic = "t" timeout = 1s } }'
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, bloge: Bloge) -> None:
+    """A graph, its operators and an input."""
+    (tmp_path / "g.bloge").write_text(GRAPH)
+    (tmp_path / "far.bloge").write_text(REMOTE)
+    (tmp_path / "doubling.py").write_text(OPERATORS)
+    (tmp_path / "input.json").write_text('{"x": 4}')
+
+
+def test_lines_in_a_pipe(bloge: Bloge) -> None:
+    """A line an event, the outputs, the status; a note on what ends with the process."""
+    result = bloge("run", "g.bloge", "--operators", "doubling:registry", "--input", '{"x": 3}')
+    assert result.exit_code == 0
+    events = [line.split("s  ", 1)[1] for line in result.stdout.splitlines() if line.startswith("   ")]
+    assert events[0].startswith("graph g started as execution ")
+    assert events[1:] == ["a started, attempt 1", "a completed", "t completed", "execution COMPLETED"]
+    assert 'outputs: {\n  "t": {\n    "y": 7\n  }\n}\n' in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("COMPLETED in ")
+    assert result.stderr == "note: the execution lives in this process and ends with it\n"
+
+
+def test_json_is_all_that_is_printed(bloge: Bloge) -> None:
+    """For programs; the input comes from a file."""
+    result = bloge("run", "g.bloge", "--operators", "doubling", "--input", "@input.json", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert document["outputs"] == {"t": {"y": 9}}
+    assert document["nodes"]["a"]["status"] == "COMPLETED"
+
+
+def test_a_failed_execution_ends_with_1(bloge: Bloge) -> None:
+    """The node's error is shown, with the traceback of the operator for its author."""
+    (Path("doubling.py")).write_text(OPERATORS.replace("node_input", "given").replace('given["x"]', 'given["missing"]'))
+    result = bloge("run", "g.bloge", "--operators", "doubling", "--json", "--input", '{"x": 1}')
+    assert result.exit_code == 1
+    assert json.loads(result.stdout.replace("Traceback", ""))["nodes"]["a"]["error"]["type"] == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{x: 3}", "--input is not JSON"),
+        ("[3]", "--input must be a JSON object"),
+        ("7", "--input must be a JSON object"),
+        ("@nothing.json", "nothing.json cannot be read: No such file"),
+        ("@g.bloge", "--input is not JSON"),
+        ('{"x": 1e999}', "input: is not plain JSON"),
+    ],
+)
+def test_an_input_that_is_none(bloge: Bloge, given: str, told: str) -> None:
+    """Ends with 2 and says how to mend it."""
+    result = bloge("run", "g.bloge", "--operators", "doubling", "--input", given)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_an_invalid_graph_ends_with_2(bloge: Bloge) -> None:
+    """With its diagnostics, and with a hint if only the operators were forgotten."""
+    result = bloge("run", "g.bloge")
+    assert result.exit_code == 2
+    assert "g.bloge:2:12: error[unknown-operator]" in result.stderr
+    assert "pass the local operators with --operators" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--namespace", "a/b"), ("--unknown",), ("--address",)])
+def test_bad_usage_ends_with_2(bloge: Bloge, arguments: tuple[str, ...]) -> None:
+    """Like everywhere."""
+    assert bloge("run", "far.bloge", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("where", ["option", "variable"])
+def test_no_control_plane_ends_with_3(bloge: Bloge, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """The message names the address, the cause and the fix."""
+    arguments = ["--address", "unix:nobody.sock"] if where == "option" else []
+    monkeypatch.setenv("BLOGE_ADDRESS", "unix:nobody.sock")
+    result = bloge("run", "far.bloge", *arguments)
+    assert result.exit_code == 3
+    assert "the control plane at unix:nobody.sock cannot be reached: No such file or directory;" in result.stderr
+    assert "start it with bloge-server" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list",),
+        ("show", "i-1"),
+        ("replay", "i-1"),
+        ("discard", "--execution", "e-1"),
+        ("adopt", "i-1", "--topic", "t"),
+    ],
+)
+def test_dead_letters_without_a_control_plane(bloge: Bloge, arguments: tuple[str, ...]) -> None:
+    """The same message for every command."""
+    result = bloge("dead-letters", *arguments, "--address", "unix:nobody.sock")
+    assert result.exit_code == 3
+    assert "the control plane at unix:nobody.sock cannot be reached" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("replay",), "say which: name item ids, or give at least one of --error-type"),
+        (("discard", "--topic", "t"), "say which"),
+        (("replay", "a", "b", "--payload", "{}"), "--payload goes with exactly one item id"),
+        (("replay", "a", "--payload", "@nothing"), "nothing cannot be read"),
+        (("replay", "a", "--rate", "0"), "--rate"),
+        (("list", "--max", "0"), "--max"),
+    ],
+)
+def test_bad_usage_of_dead_letters(bloge: Bloge, arguments: tuple[str, ...], told: str) -> None:
+    """It is noticed before the control plane is asked."""
+    result = bloge("dead-letters", *arguments, "--address", "unix:nobody.sock")
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_an_empty_address_is_bad_usage(bloge: Bloge) -> None:
+    """Not a crash."""
+    assert bloge("dead-letters", "list", "--address", "").exit_code in (2, 3)

@@ -1,0 +1,104 @@
+"""What a stream of outcomes still has to be told."""
+
+from bloge.remote_workers.v1 import work_item_pb2
+from bloge.remote_workers.v1 import work_item_service_pb2 as pb
+from bloge_orchestrator.outcome_watch import ItemRef, OutcomeSource, WatchState
+
+
+def source(number: int) -> OutcomeSource:
+    """Return a source."""
+    return OutcomeSource("default", "t", f"e-{number}")
+
+
+def item(number: int) -> ItemRef:
+    """Return an item."""
+    return ItemRef("default", "t", f"i-{number}")
+
+
+def ignore(_: work_item_pb2.Outcome) -> None:
+    """Take an outcome."""
+
+
+def frames(state: WatchState) -> list[str]:
+    """Return all that is to be told, in short."""
+    found: list[str] = []
+    while (frame := state.next_frame()) is not None:
+        found.append(_short(frame))
+    return found
+
+
+def _short(frame: pb.WatchOutcomesRequest) -> str:
+    match frame.WhichOneof("frame"):
+        case "add":
+            return "+" + ",".join(each.reply_group for each in frame.add.sources)
+        case "remove":
+            return "-" + ",".join(each.reply_group for each in frame.remove.sources)
+        case _:
+            return "ack " + ",".join(each.item_id for each in frame.acknowledge.items)
+
+
+def test_what_is_told_once_is_not_told_again() -> None:
+    """Sources and acknowledgements are batched."""
+    state = WatchState()
+    state.add(source(1), ignore)
+    state.add(source(2), ignore)
+    state.acknowledge([item(1), item(2)])
+    assert frames(state) == ["ack i-1,i-2", "+e-1,e-2"]
+    assert frames(state) == []
+    state.remove(source(1))
+    state.add(source(3), ignore)
+    assert frames(state) == ["-e-1", "+e-3"]
+
+
+def test_a_source_that_comes_and_goes_unnoticed_is_not_told() -> None:
+    """Nor is one that was never watched."""
+    state = WatchState()
+    state.add(source(1), ignore)
+    state.remove(source(1))
+    state.remove(source(2))
+    assert frames(state) == []
+
+
+def test_a_source_that_comes_back_is_read_again() -> None:
+    """From the beginning: what was not acknowledged comes again."""
+    state = WatchState()
+    state.add(source(1), ignore)
+    frames(state)
+    state.remove(source(1))
+    state.add(source(1), ignore)
+    assert frames(state) == ["+e-1"]
+
+
+def test_a_new_stream_is_told_everything() -> None:
+    """What was removed meanwhile is not; acknowledgements are repeated, before the sources."""
+    state = WatchState()
+    state.add(source(1), ignore)
+    state.add(source(2), ignore)
+    state.acknowledge([item(1)])
+    frames(state)
+    state.remove(source(2))
+    state.acknowledge([item(2)])
+    state.reconnected()
+    assert frames(state) == ["ack i-1,i-2", "+e-1"]
+
+
+def test_frames_are_small_enough() -> None:
+    """At most 500 entries each."""
+    state = WatchState()
+    for number in range(1200):
+        state.add(source(number), ignore)
+        state.acknowledge([item(number)])
+    sizes = [frame.count(",") + 1 for frame in frames(state)]
+    assert sizes == [500, 500, 200, 500, 500, 200]
+
+
+def test_only_so_many_acknowledgements_are_repeated() -> None:
+    """The newest, which may not have arrived."""
+    state = WatchState()
+    state.acknowledge(item(number) for number in range(10_500))
+    frames(state)
+    state.reconnected()
+    repeated = frames(state)
+    assert len(repeated) == 20
+    assert repeated[0].startswith("ack i-500,")
+    assert repeated[-1].endswith(",i-10499")

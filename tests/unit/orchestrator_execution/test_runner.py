@@ -1,0 +1,160 @@
+"""The shell: what is recorded, done and told, and in which order."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge.remote_workers.v1 import work_item_pb2 as pb
+from bloge_orchestrator import ExecutionStatus
+from bloge_orchestrator.execution.events import Event, OutcomeKind
+from bloge_orchestrator.execution.happenings import Begun, CancelAsked, OutcomeArrived
+from bloge_orchestrator.execution.plan import Plan
+from bloge_orchestrator.execution.runner import Runner
+from bloge_orchestrator.execution.work_items import ItemOutcome
+from support.executions import START_MS, compiled, remote
+
+BEGUN = Begun("e-1", "default", "", {})
+
+
+class Record:
+    """A journal and a control plane in one, which notes what is done and in which order."""
+
+    def __init__(self, refusals: dict[str, RemoteWorkersError] | None = None) -> None:
+        self.done: list[str] = []
+        self.enqueued = asyncio.Event()
+        self._refusals = refusals or {}
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Note events, a batch in one go."""
+        self.done.append("+".join(event.TYPE for event in events))
+
+    async def enqueue(self, items: Sequence[pb.WorkItemSpec]) -> list[RemoteWorkersError | None]:
+        """Note items."""
+        self.done.append(f"enqueue {','.join(item.item_id for item in items)}")
+        self.enqueued.set()
+        return [self._refusals.get(item.item_id) for item in items]
+
+    async def cancel(self, items: Iterable[tuple[str, str]], reason: str) -> None:
+        """Note what is withdrawn."""
+        self.done.append(f"cancel {','.join(item_id for _, item_id in items)}: {reason}")
+
+    def acknowledge(self, worker_topic: str, item_id: str) -> None:
+        """Note what is acknowledged."""
+        self.done.append(f"acknowledge {worker_topic}/{item_id}")
+
+
+def runner_of(members: str, record: Record, **options: Any) -> Runner:
+    """Return a runner of a graph whose clock stands still."""
+    return Runner(Plan(compiled(members)), record, record, lambda: START_MS, **options)
+
+
+def completed(node_id: str) -> OutcomeArrived:
+    """Return an outcome with the output 1."""
+    return OutcomeArrived("t", ItemOutcome(f"e-1.{node_id}.1", node_id, OutcomeKind.COMPLETED, output=b"1"))
+
+
+async def test_the_journal_comes_first() -> None:
+    """A suspension is recorded before its item is enqueued, an outcome before it is acknowledged."""
+    record = Record()
+    runner = runner_of(remote("n"), record)
+    running = asyncio.create_task(runner.run(BEGUN))
+    await record.enqueued.wait()
+    runner.post(completed("n"))
+    await running
+    assert record.done == [
+        "GRAPH_STARTED+NODE_STARTED+NODE_SUSPENDED",
+        "enqueue e-1.n.1",
+        "NODE_RESUMED+NODE_COMPLETED+GRAPH_COMPLETED",
+        "acknowledge t/e-1.n.1",
+    ]
+
+
+async def test_an_append_that_fails_ends_the_run_before_anything_is_done() -> None:
+    """What is not recorded must not happen."""
+
+    class Broken(Record):
+        async def append(self, events: Sequence[Event]) -> None:
+            raise OSError("full")
+
+    record = Broken()
+    with pytest.raises(ExceptionGroup) as raised:
+        await runner_of(remote("n"), record).run(BEGUN)
+    assert isinstance(raised.value.exceptions[0], OSError)
+    assert record.done == []
+
+
+async def test_what_happens_at_once_is_recorded_at_once() -> None:
+    """One append for all the outcomes that have come."""
+    record = Record()
+    runner = runner_of("\n".join([remote("a"), remote("b")]), record)
+    running = asyncio.create_task(runner.run(BEGUN))
+    await record.enqueued.wait()
+    runner.post(completed("a"))
+    runner.post(completed("b"))
+    await running
+    assert record.done[2] == "NODE_RESUMED+NODE_COMPLETED+NODE_RESUMED+NODE_COMPLETED+GRAPH_COMPLETED"
+
+
+async def test_local_nodes_are_run_and_retried() -> None:
+    """The whole way through operators, delays and dependencies."""
+    record = Record()
+    members = """
+    node a : Op { input { x = 2 } timeout = 1s }
+    node b : Op { input { y = a.output.x / ctx.missing } timeout = 1s  fallback = { y: 5 } }
+    node c : Op { input { z = b.output.y } timeout = 1s }
+    """
+    state = await runner_of(members, record).run(BEGUN)
+    assert state.status is ExecutionStatus.COMPLETED
+    assert state.node("c").output == {"z": 5}
+
+
+async def test_a_cancellation_withdraws_the_items() -> None:
+    """Once they have been enqueued."""
+    record = Record()
+    runner = runner_of(remote("n"), record)
+    running = asyncio.create_task(runner.run(BEGUN))
+    await record.enqueued.wait()
+    runner.post(CancelAsked("enough"))
+    assert (await running).status is ExecutionStatus.CANCELLED
+    assert record.done[-2:] == ["GRAPH_CANCELLED+NODE_FAILED+GRAPH_COMPLETED", "cancel e-1.n.1: enough"]
+
+
+async def test_an_item_is_not_enqueued_if_the_execution_is_cancelled_in_the_same_breath() -> None:
+    """Nobody would take its outcome."""
+    record = Record()
+    runner = runner_of(remote("n"), record)
+    running = asyncio.create_task(runner.run(BEGUN))
+    runner.post(CancelAsked("enough"))
+    runner.post(CancelAsked("again"))
+    await running
+    assert not any(each.startswith("enqueue") for each in record.done)
+
+
+async def test_a_refused_item_fails_its_node_with_the_reason() -> None:
+    """An id that was used before is told from other refusals."""
+    refusals = {
+        "e-1.a.1": RemoteWorkersError(Reason.CONTENT_DIFFERS, "it exists"),
+        "e-1.b.1": RemoteWorkersError(Reason.TOO_LARGE, "too many bytes"),
+    }
+    state = await runner_of("\n".join([remote("a"), remote("b")]), Record(refusals)).run(BEGUN)
+    assert {node_id: str(node.error) for node_id, node in state.nodes.items()} == {
+        "a": "CONTENT_DIFFERS: it exists; an earlier execution had the same id, give this one another or none",
+        "b": "TOO_LARGE: too many bytes",
+    }
+
+
+async def test_who_looks_on_does_not_disturb(caplog: pytest.LogCaptureFixture) -> None:
+    """A callback that fails is logged; it is told of every event all the same."""
+    told: list[str] = []
+
+    def on_event(event: Event) -> None:
+        told.append(event.TYPE)
+        raise ValueError("looked too closely")
+
+    state = await runner_of("transform t { a = 1 }", Record(), on_event=on_event).run(BEGUN)
+    assert state.status is ExecutionStatus.COMPLETED
+    assert told == ["GRAPH_STARTED", "NODE_COMPLETED", "GRAPH_COMPLETED"]
+    assert "looked too closely" in caplog.text

@@ -1,0 +1,310 @@
+"""Which claims are made, for whom, and how many items."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, MAX_CLAIM_ITEMS, Claim, Dispatcher, Room
+
+A, B, C = ("default", "a"), ("default", "b"), ("default", "c")
+
+
+@dataclass
+class Wish:
+    """A claimer with room that the test changes."""
+
+    items: int
+    max_bytes: int = MAX_CLAIM_BYTES
+
+    def room(self) -> Room:
+        """Return what it can take."""
+        return Room(self.items, self.max_bytes)
+
+
+def test_a_claimer_with_room_gets_a_claim() -> None:
+    """A new claimer's topics may have something, so they are claimed at once."""
+    dispatcher = Dispatcher()
+    claimer = dispatcher.add([A], Wish(3, 1000).room)
+    assert dispatcher.decide() == [Claim(claimer, A, 3, 1000)]
+
+
+def test_a_claimer_without_room_gets_nothing_until_it_has_some() -> None:
+    """Room is asked for at each decision; a claimer without it costs no claim."""
+    dispatcher, wish = Dispatcher(), Wish(0)
+    dispatcher.add([A], wish.room)
+    assert dispatcher.decide() == []
+    wish.items = 2
+    assert [claim.max_items for claim in dispatcher.decide()] == [2]
+
+
+def test_one_claim_a_topic_at_a_time() -> None:
+    """While a claim of a topic is in flight nobody else claims from it."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(1).room)
+    dispatcher.add([A], Wish(1).room)
+    assert len(dispatcher.decide()) == 1
+    assert dispatcher.decide() == []
+
+
+def test_a_topic_that_had_nothing_more_is_left_alone_until_it_is_woken() -> None:
+    """A claim that found nothing more cools its topic; a wake-up warms it."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(1).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, more=False)
+    assert dispatcher.decide() == []
+    dispatcher.wake(A)
+    assert len(dispatcher.decide()) == 1
+
+
+def test_a_wake_up_during_a_claim_outlives_the_claim() -> None:
+    """What a claim says about more is out of date if a wake-up came while it was in flight."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(1).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.wake(A)
+    dispatcher.claimed(claim, more=False)
+    assert len(dispatcher.decide()) == 1
+
+
+def test_a_wake_up_during_a_claim_counts_once() -> None:
+    """A wake-up that was honoured does not keep its topic warm for ever."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(1).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.wake(A)
+    dispatcher.claimed(claim, more=False)
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, more=False)
+    assert dispatcher.decide() == []
+
+
+def test_wake_all_warms_every_topic() -> None:
+    """A possibly lost wake-up concerns every topic that somebody wants items of."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A, B], Wish(10).room)
+    for claim in dispatcher.decide():
+        dispatcher.claimed(claim, more=False)
+    dispatcher.wake_all()
+    assert {claim.topic for claim in dispatcher.decide()} == {A, B}
+
+
+def test_a_wake_up_of_a_topic_nobody_wants_is_ignored() -> None:
+    """Only wanted topics are remembered."""
+    dispatcher = Dispatcher()
+    dispatcher.wake(A)
+    assert dispatcher.topics == set()
+
+
+def test_claimers_of_a_topic_take_turns() -> None:
+    """With a backlog, two claimers get the same number of claims, one after the other."""
+    dispatcher = Dispatcher()
+    first, second = dispatcher.add([A], Wish(1).room), dispatcher.add([A], Wish(1).room)
+    assert [_one_claim(dispatcher).claimer_id for _ in range(6)] == [first, second] * 3
+
+
+def test_a_claimer_without_room_does_not_block_those_behind_it() -> None:
+    """Whoever is next in turn but full is passed over."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(0).room)
+    second = dispatcher.add([A], Wish(1).room)
+    assert [_one_claim(dispatcher).claimer_id for _ in range(3)] == [second] * 3
+
+
+def test_room_is_split_between_warm_topics() -> None:
+    """A claimer with several warm topics gives each an even part of its room."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A, B, C], Wish(9).room)
+    assert {claim.topic: claim.max_items for claim in dispatcher.decide()} == {A: 3, B: 3, C: 3}
+
+
+def test_a_cold_topic_leaves_its_part_to_the_others() -> None:
+    """Only topics that may have something share the room."""
+    dispatcher, wish = Dispatcher(), Wish(0)
+    dispatcher.add([A, B], wish.room)
+    wish.items = 8
+    for claim in dispatcher.decide():
+        dispatcher.claimed(claim, more=claim.topic == A)
+    assert [(claim.topic, claim.max_items) for claim in dispatcher.decide()] == [(A, 8)]
+
+
+def test_a_claimer_with_one_slot_serves_its_topics_in_turn() -> None:
+    """With room for one item at a time and a backlog everywhere, no topic starves another."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A, B, C], Wish(1).room)
+    served = Counter(_one_claim(dispatcher).topic for _ in range(9))
+    assert served == {A: 3, B: 3, C: 3}
+
+
+def test_items_in_flight_take_room() -> None:
+    """Room that a claim in flight may fill is not given to another topic until it is over."""
+    dispatcher, wish = Dispatcher(), Wish(0)
+    dispatcher.add([A, B], wish.room)
+    wish.items = 1
+    (first,) = dispatcher.decide()
+    dispatcher.wake_all()
+    assert dispatcher.decide() == []
+    dispatcher.claimed(first, more=False)
+    assert [claim.max_items for claim in dispatcher.decide()] == [1]
+
+
+def test_the_end_of_a_claim_returns_its_room() -> None:
+    """A claim that brought nothing gives all of its room back."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(4).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, more=True)
+    assert [each.max_items for each in dispatcher.decide()] == [4]
+
+
+def test_a_claim_is_bounded_whatever_the_room() -> None:
+    """One claim never asks for more items or bytes than a frame can carry."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(100_000, 1 << 40).room)
+    (claim,) = dispatcher.decide()
+    assert (claim.max_items, claim.max_bytes) == (MAX_CLAIM_ITEMS, MAX_CLAIM_BYTES)
+
+
+def test_a_removed_claimer_gets_nothing() -> None:
+    """Whoever left is not claimed for, and those behind it are."""
+    dispatcher = Dispatcher()
+    first, second = dispatcher.add([A], Wish(1).room), dispatcher.add([A], Wish(1).room)
+    dispatcher.remove(first)
+    assert [_one_claim(dispatcher).claimer_id for _ in range(2)] == [second] * 2
+
+
+def test_a_claimer_may_leave_during_its_claim() -> None:
+    """The claim ends by itself, and its topic is forgotten only then."""
+    dispatcher = Dispatcher()
+    claimer = dispatcher.add([A], Wish(1).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.remove(claimer)
+    assert dispatcher.topics == {A}
+    dispatcher.claimed(claim, more=True)
+    assert dispatcher.topics == set()
+    assert dispatcher.decide() == []
+
+
+def test_a_claim_of_somebody_who_left_goes_on_for_who_came_meanwhile() -> None:
+    """A topic that is wanted again during the claim of somebody gone is claimed once that claim is over."""
+    dispatcher = Dispatcher()
+    claimer = dispatcher.add([A], Wish(1).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.remove(claimer)
+    second = dispatcher.add([A], Wish(1).room)
+    assert dispatcher.decide() == []
+    dispatcher.claimed(claim, more=False)
+    assert [each.claimer_id for each in dispatcher.decide()] == [second]
+
+
+def test_removing_twice_is_harmless() -> None:
+    """A claimer that is gone already may be removed again."""
+    dispatcher = Dispatcher()
+    claimer = dispatcher.add([A], Wish(1).room)
+    dispatcher.remove(claimer)
+    dispatcher.remove(claimer)
+    assert dispatcher.topics == set()
+
+
+@pytest.mark.parametrize("topics", [[A, A], [A, B, A]])
+def test_a_topic_named_twice_is_one_topic_to_forget(topics: list[tuple[str, str]]) -> None:
+    """Naming a topic twice leaves nothing behind."""
+    dispatcher = Dispatcher()
+    dispatcher.remove(dispatcher.add(topics, Wish(1).room))
+    assert dispatcher.topics == set()
+
+
+def _one_claim(dispatcher: Dispatcher) -> Claim:
+    """Make exactly one claim from a backlog that never ends."""
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, more=True)
+    return claim
+
+
+@dataclass
+class History:
+    """A dispatcher with what a test knows of it."""
+
+    dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    wishes: dict[int, Wish] = field(default_factory=dict)
+    topics: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    in_flight: list[Claim] = field(default_factory=list)
+
+    def flying(self, claimer_id: int) -> int:
+        """Return the items in flight for a claimer."""
+        return sum(claim.max_items for claim in self.in_flight if claim.claimer_id == claimer_id)
+
+    def decide(self) -> None:
+        """Decide, and check what was decided."""
+        claims = self.dispatcher.decide()
+        self.in_flight.extend(claims)
+        assert len({claim.topic for claim in self.in_flight}) == len(self.in_flight), "one claim a topic at a time"
+        for claim in claims:
+            assert claim.topic in self.topics[claim.claimer_id]
+            assert 0 < self.flying(claim.claimer_id) <= self.wishes[claim.claimer_id].items
+
+    def finish(self, index: int, taken: int, *, more: bool) -> None:
+        """End a claim that brought some items, which take room of their claimer's."""
+        claim = self.in_flight.pop(index % len(self.in_flight))
+        if wish := self.wishes.get(claim.claimer_id):
+            wish.items -= min(taken, claim.max_items)
+        self.dispatcher.claimed(claim, more=more)
+
+    def remove(self, claimer_id: int) -> None:
+        """Let a claimer leave."""
+        self.dispatcher.remove(claimer_id)
+        del self.wishes[claimer_id], self.topics[claimer_id]
+
+
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.sets(st.sampled_from([A, B, C]), min_size=1), st.integers(0, 8)),
+        st.tuples(st.just("grant"), st.integers(0, 5), st.integers(1, 5)),
+        st.tuples(st.just("finish"), st.integers(0, 9), st.integers(0, 4), st.booleans()),
+        st.tuples(st.just("wake"), st.sampled_from([A, B, C])),
+        st.tuples(st.just("remove"), st.integers(0, 5)),
+        st.tuples(st.just("decide")),
+    ),
+    max_size=40,
+)
+
+
+@given(_steps)
+def test_never_more_in_flight_than_room_in_any_history(steps: list[tuple[object, ...]]) -> None:
+    """Whatever happens in whatever order, no claimer is claimed more for than it can take."""
+    history = History()
+    for step in steps:
+        ids = sorted(history.wishes)
+        match step:
+            case ("add", set(topics), int(items)):
+                wish = Wish(items)
+                claimer_id = history.dispatcher.add(sorted(topics), wish.room)
+                history.wishes[claimer_id], history.topics[claimer_id] = wish, sorted(topics)
+            case ("grant", int(which), int(more)) if ids:
+                history.wishes[ids[which % len(ids)]].items += more
+            case ("finish", int(which), int(taken), bool(more)) if history.in_flight:
+                history.finish(which, taken, more=more)
+            case ("wake", tuple(topic)):
+                history.dispatcher.wake((str(topic[0]), str(topic[1])))
+            case ("remove", int(which)) if ids:
+                history.remove(ids[which % len(ids)])
+            case _:
+                pass
+        history.decide()
+    _check_nothing_is_left_waiting(history)
+
+
+def _check_nothing_is_left_waiting(history: History) -> None:
+    """With every claim ended and every topic woken, whoever has room is claimed for."""
+    while history.in_flight:
+        history.finish(0, 0, more=False)
+    for topic in (A, B, C):
+        history.dispatcher.wake(topic)
+    history.decide()
+    busy = {claim.topic for claim in history.in_flight}
+    for claimer_id, wish in history.wishes.items():
+        if wish.items > history.flying(claimer_id):
+            assert busy.issuperset(history.topics[claimer_id]), "no wake-up is lost"

@@ -1,0 +1,163 @@
+"""When topics are swept, on a clock that only the test moves."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge_server.domain.work_item import SweepResult
+from bloge_server.services.sweeper import FALLBACK_SECONDS, Agenda, Sweeper
+
+A, B = ("default", "a"), ("default", "b")
+
+
+def test_a_new_topic_is_due_at_once() -> None:
+    """Nobody knows what waits there."""
+    agenda = Agenda()
+    assert agenda.know(A, 5.0)
+    assert agenda.next_due() == 5.0
+    assert agenda.take_due(5.0) == [A]
+
+
+def test_a_known_topic_is_not_new() -> None:
+    """Hearing of a topic again changes nothing."""
+    agenda = Agenda()
+    agenda.know(A, 5.0)
+    assert not agenda.know(A, 1.0)
+    assert agenda.next_due() == 5.0
+
+
+def test_a_topic_that_was_taken_is_not_due_until_it_is_scheduled() -> None:
+    """A topic that is being swept is not swept twice at a time."""
+    agenda = Agenda()
+    agenda.know(A, 0.0)
+    agenda.take_due(0.0)
+    assert agenda.take_due(math.inf) == [A] or agenda.next_due() == math.inf
+    assert agenda.take_due(1e9) == []
+
+
+def test_the_earliest_time_counts() -> None:
+    """Scheduling later never puts off what is due sooner."""
+    agenda = Agenda()
+    agenda.schedule(A, 3.0)
+    agenda.schedule(A, 9.0)
+    agenda.schedule(B, 4.0)
+    assert agenda.next_due() == 3.0
+    assert agenda.take_due(3.5) == [A]
+    assert agenda.next_due() == 4.0
+
+
+def test_an_empty_agenda_is_never_due() -> None:
+    """Without topics there is nothing to wait for."""
+    assert Agenda().next_due() == math.inf
+
+
+@dataclass
+class Sweeps:
+    """A store that says what a test tells it to, and a clock that only the test moves."""
+
+    now: float = 100.0
+    result: SweepResult = SweepResult(0, 0, 0, 0, -1)
+    failure: Exception | None = None
+    done: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+
+    async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
+        """Note a sweep."""
+        del namespace
+        self.done.put_nowait(worker_topic)
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+        return self.result
+
+
+@pytest.fixture
+async def sweeps() -> Sweeps:
+    """Return a store that has nothing to do."""
+    return Sweeps()
+
+
+@pytest.fixture
+async def sweeper(sweeps: Sweeps) -> AsyncIterator[Sweeper]:
+    """Return a sweeper at work."""
+    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
+    running = asyncio.create_task(sweeper.run())
+    yield sweeper
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_new_topic_is_swept_at_once(sweeper: Sweeper, sweeps: Sweeps) -> None:
+    """The first sweep waits for no interval."""
+    assert sweeper.know(A)
+    assert await sweeps.done.get() == "a"
+    assert not sweeper.know(A)
+
+
+async def test_what_falls_due_sooner_wakes_the_sweeper(sweeper: Sweeper, sweeps: Sweeps) -> None:
+    """A due time that somebody else set is honoured though the sweeper sleeps until a later one."""
+    sweeper.know(A)
+    await sweeps.done.get()
+    await _settled()
+    sweeper.schedule(B, 0)
+    assert await sweeps.done.get() == "b"
+
+
+async def test_only_what_is_due_is_swept(sweeper: Sweeper, sweeps: Sweeps) -> None:
+    """A topic whose time has not come is left alone when another is swept."""
+    sweeper.know(A)
+    await sweeps.done.get()
+    await _settled()
+    sweeper.schedule(A, 60_000)
+    sweeper.schedule(B, 0)
+    assert await sweeps.done.get() == "b"
+    await _settled()
+    assert sweeps.done.empty()
+
+
+async def test_more_due_now_is_swept_again_at_once(sweeper: Sweeper, sweeps: Sweeps) -> None:
+    """A sweep that was cut short goes on without waiting: the test's clock stands still."""
+    sweeps.result = SweepResult(500, 0, 0, 0, 0)
+    sweeper.know(A)
+    assert [await sweeps.done.get() for _ in range(3)] == ["a", "a", "a"]
+    sweeps.result = SweepResult(0, 0, 0, 0, -1)
+
+
+@pytest.mark.parametrize(
+    ("next_due_ms", "expected"), [(250, 0.25), (-1, FALLBACK_SECONDS), (5_000, FALLBACK_SECONDS), (0, 0.0)]
+)
+async def test_the_next_sweep_is_at_the_due_time_or_the_fallback(next_due_ms: int, expected: float) -> None:
+    """A sweep tells when the topic is due next; a lost wake-up is found after the fallback interval."""
+    sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, next_due_ms))
+    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
+    await sweeper._sweep_topic(A)
+    assert sweeper._agenda.next_due() == pytest.approx(sweeps.now + expected)
+
+
+@pytest.mark.parametrize(
+    "failure", [RemoteWorkersError(Reason.STORE_UNAVAILABLE, "gone"), ValueError("a reply nobody foresaw")]
+)
+async def test_a_failed_sweep_does_not_end_the_sweeper(sweeper: Sweeper, sweeps: Sweeps, failure: Exception) -> None:
+    """Whatever a sweep of one topic raises, the topic is tried again and the others go on."""
+    sweeps.failure = failure
+    sweeper.know(A)
+    assert await sweeps.done.get() == "a"
+    await _settled()
+    sweeper.schedule(B, 0)
+    async with asyncio.timeout(5):
+        assert await sweeps.done.get() == "b"
+    sweeps.now += FALLBACK_SECONDS
+    sweeper.schedule(B, 0)
+    async with asyncio.timeout(5):
+        assert {await sweeps.done.get(), await sweeps.done.get()} == {"a", "b"}
+
+
+async def _settled() -> None:
+    """Let every task run until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)

@@ -1,0 +1,29 @@
+"""Handlers that child processes import."""
+
+import os
+import signal
+import threading
+
+from bloge_worker import BusinessError, WorkContext
+
+
+def run(value: dict[str, str], ctx: WorkContext) -> dict[str, object]:
+    """Do what the input says, and tell which process did it."""
+    match value.get("do"):
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            ctx.progress({"pid": os.getpid()})
+            threading.Event().wait()
+        case "object":
+            raise BusinessError("NO", details={"pid": os.getpid()})
+        case "big":
+            return {"text": "x" * 1000}
+        case _:
+            pass
+    return {"pid": os.getpid(), "attempt": ctx.attempt, "left": ctx.remaining()}
+
+
+def reverse(payload: bytes) -> bytes:
+    """Give bytes for bytes."""
+    return payload[::-1]

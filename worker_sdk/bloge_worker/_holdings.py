@@ -1,0 +1,197 @@
+"""What a worker holds over all its sessions: leases and reports, and how verdicts and cancels change them. No I/O."""
+
+from collections.abc import Iterable
+from math import inf
+from random import Random
+
+from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
+from bloge_worker._durations import seconds_of
+from bloge_worker._leases import HeldLease, LeaseBook
+from bloge_worker._reports import NOT_JUDGED, Beat, ReportBook
+from bloge_worker._session import Session
+from bloge_worker.outcomes import Report, report_release
+
+DRAINING = "DRAINING"
+"""Why a handler is stopped when the worker leaves."""
+
+DEFAULT_LEASE = 30.0
+
+# The lease is over, but if nobody claimed the item since, finished work still counts.
+_WORTH_REPORTING = frozenset({Reason.LEASE_EXPIRED, Reason.OFFER_WITHDRAWN})
+
+
+class Holdings:
+    """Leases that run and reports without a verdict.
+
+    `starts` and `cancels` collect what the shell is to do.
+
+    Args:
+        random: gives the jitter of heartbeats.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self.leases = LeaseBook(random)
+        self.reports = ReportBook()
+        self.done = 0
+        self.failed = 0
+        self.starts: list[HeldLease] = []
+        self.cancels: list[tuple[HeldLease, str]] = []
+        self._progressed: dict[HeldLease, None] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing runs and no report waits."""
+        return not self.leases and not self.reports
+
+    def wakeup(self, *, connected: bool) -> float:
+        """Return when `check` has something to do."""
+        return min(self.leases.next_check, self.reports.repeat_at if connected else inf)
+
+    def offered(self, session: Session, leases: Iterable[lease_pb2.Lease], now: float, *, draining: bool) -> None:
+        """Take leases whose receipt goes out now."""
+        items = payload_bytes = 0
+        default, jitter = session.lease_duration or DEFAULT_LEASE, self.leases.draw_jitter()
+        for lease in leases:
+            held = self.leases.describe(lease, now, default, jitter)
+            items += 1
+            payload_bytes += held.payload_bytes
+            if draining:
+                self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
+            elif self._is_news(held):
+                self.leases.hold(held)
+                self.starts.append(held)
+        session.credits.offered(items, payload_bytes)
+
+    def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
+        """Take the end of a handler: its report, or None if it was stopped."""
+        if not self.leases.remove(held):
+            return
+        final = _final_report(held, report)
+        if final is None:
+            return
+        if type(final) is lease_pb2.CompleteReport or _is_business_error(final):
+            self.done += 1
+        else:
+            self.failed += type(final) is lease_pb2.FailReport
+            if held.progress is not None:
+                # The next attempt wants to know how far this one came.
+                self.reports.add_beat(held, now)
+        self.reports.add(final)
+
+    def progressed(self, held: HeldLease, details: bytes) -> None:
+        """Take progress of a handler. Only the newest is sent."""
+        if held.lost is None:
+            held.progress = details
+            self._progressed[held] = None
+
+    def send_progress(self, now: float) -> None:
+        """Have progress sent that came since the last call; where some is on its way, the verdict on it comes first."""
+        for held in self._progressed:
+            if held.lost is None and held.progress_sent is None:
+                self.reports.add_beat(held, now)
+        self._progressed.clear()
+
+    def judged(self, verdicts: Iterable[lease_pb2.Verdict], now: float) -> None:
+        """Take verdicts."""
+        beats = self.reports.judge(verdicts, now)
+        jitter = self.leases.draw_jitter()
+        for beat, verdict in beats:
+            if verdict.reason:
+                self._beat_refused(beat, verdict)
+            else:
+                self._beat_accepted(beat, verdict, now, jitter)
+
+    def cancelled(self, cancels: Iterable[work_stream_pb2.LeaseCancel]) -> None:
+        """Take cancels. A handler of a later claim goes on."""
+        for cancel in cancels:
+            held = self.leases.newest((cancel.worker_topic, cancel.item_id))
+            if held is not None and held.fence <= cancel.fence:
+                self.lose(held, str(Reason.from_number(cancel.reason) or Reason.CANCELLED))
+
+    def resumed(self, session: Session, verdicts: Iterable[lease_pb2.Verdict]) -> None:
+        """Keep or drop the leases that were named in `Hello`, and have all reports sent again."""
+        jitter = self.leases.draw_jitter()
+        for held, verdict in zip(session.named, verdicts, strict=False):
+            reason = Reason.from_number(verdict.reason)
+            if reason is None:
+                self.leases.extend(held, session.opened_at, seconds_of(verdict.lease_duration), jitter)
+            elif reason not in NOT_JUDGED:
+                self.lose(held, reason)
+        self.reports.forget_session()
+        self.reports.resend_all()
+
+    def disconnected(self, session: Session) -> None:
+        """Take the end of the session that leases and reports relied on."""
+        self.leases.doubt_receipts(session.last_heard, session.offer_duration)
+        self.reports.forget_session()
+
+    def check(self, now: float, *, connected: bool) -> None:
+        """Beat leases, stop handlers whose lease runs out, repeat reports."""
+        if now >= self.leases.next_check:
+            beats, expired = self.leases.check(now)
+            for held in expired:
+                self.lose(held, Reason.LEASE_EXPIRED)
+            for held in beats if connected else ():
+                self.reports.add_beat(held, now)
+        if connected and now >= self.reports.repeat_at:
+            self.reports.repeat()
+
+    def lose(self, held: HeldLease, reason: str) -> None:
+        """Stop the handler of a lease that is over, if it has not ended by itself meanwhile."""
+        if held.lost in (None, DRAINING) and held in self.leases:
+            held.lost = reason
+            self.cancels.append((held, reason))
+
+    def stop_all(self) -> None:
+        """Stop every handler because the worker leaves; what is stopped is handed back when it has ended."""
+        for held in self.leases.live():
+            self.lose(held, DRAINING)
+
+    def abandon_all(self, now: float) -> None:
+        """Hand back what has not ended yet, whether or not its handler ever will."""
+        for held in list(self.leases):
+            self.finished(held, None, now)
+
+    def _is_news(self, held: HeldLease) -> bool:
+        """Tell whether to run a lease: the newest claim of an item wins, an older handler is stopped."""
+        rival = self.leases.newest(held.key)
+        if rival is None:
+            return True
+        if rival.fence >= held.fence:
+            return False
+        self.lose(rival, Reason.SUPERSEDED)
+        return True
+
+    def _beat_accepted(self, beat: Beat, verdict: lease_pb2.Verdict, now: float, jitter: float) -> None:
+        held = beat.held
+        if beat.carries_progress:
+            held.progress_sent = None
+        if held.lost is None:
+            self.leases.extend(held, beat.sent_at, seconds_of(verdict.lease_duration), jitter)
+            if held.progress is not None:
+                self.reports.add_beat(held, now)
+
+    def _beat_refused(self, beat: Beat, verdict: lease_pb2.Verdict) -> None:
+        reason = Reason.from_number(verdict.reason)
+        if beat.carries_progress:
+            beat.held.keep_progress()
+        if reason is not None and reason not in NOT_JUDGED:
+            self.lose(beat.held, reason)
+
+
+def _final_report(held: HeldLease, report: Report | None) -> Report | None:
+    """Return what is worth saying about a lease that may be over."""
+    if held.lost is None:
+        return report
+    if held.lost == DRAINING:
+        # A handler that fails because it was stopped must not cost the item a retry.
+        if isinstance(report, lease_pb2.CompleteReport) or _is_business_error(report):
+            return report
+        return report_release(held.token, 0.0, "the worker is leaving", draining=True)
+    worth = held.lost in _WORTH_REPORTING
+    return report if worth and (isinstance(report, lease_pb2.CompleteReport) or _is_business_error(report)) else None
+
+
+def _is_business_error(report: Report | None) -> bool:
+    return isinstance(report, lease_pb2.FailReport) and report.HasField("business_error")

@@ -1,0 +1,76 @@
+"""Decodes what came with an item and encodes what goes back."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Payload(NamedTuple):
+    """A payload as a handler sees it."""
+
+    input: Any
+    operator_ref: str = ""
+    execution_context: Mapping[str, Any] = MappingProxyType({})
+
+
+def decode_payload(payload: bytes, *, raw: bool) -> Payload:
+    """Return what a payload holds.
+
+    The orchestrator's JSON envelope gives its `input`; other JSON is the input itself, and so are the bytes of a
+    payload that is not JSON. An empty payload is None.
+
+    Args:
+        payload: as it was enqueued.
+        raw: True: the payload's bytes are the input, whatever they are.
+    """
+    if raw:
+        return Payload(payload)
+    if not payload:
+        return Payload(None)
+    try:
+        value = _decode(payload)
+    except (ValueError, RecursionError):
+        return Payload(payload)
+    if not isinstance(value, dict) or not ("input" in value and "operatorRef" in value and "workerTopic" in value):
+        return Payload(value)
+    operator, context = value["operatorRef"], value.get("executionContext")
+    return Payload(
+        value["input"], operator if isinstance(operator, str) else "", context if isinstance(context, dict) else {}
+    )
+
+
+def encode_json(value: object) -> bytes:
+    """Return a value as compact JSON. Dataclass and pydantic instances count as objects.
+
+    Raises:
+        TypeError: the value, or something in it, has no JSON form.
+        ValueError: it holds NaN, an infinity, a cycle or a lone surrogate.
+        RecursionError: it is nested too deeply.
+    """
+    return _encoder.encode(value).encode()
+
+
+def _decode(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Like `json.loads`, at half its cost for what orchestrators send: UTF-8 without blanks around it."""
+    text = str(data, "utf-8")
+    if text[0] in "{[":
+        value, end = _decoder.raw_decode(text)
+        if end == len(text):
+            return value
+    return json.loads(text)
+
+
+def _as_json_type(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is not JSON-able")
+
+
+_decoder = json.JSONDecoder()
+# Made once: `json.dumps` with options makes a new one at each call.
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_as_json_type)

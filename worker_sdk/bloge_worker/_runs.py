@@ -1,0 +1,87 @@
+"""One run of a handler: its arguments in, its report out."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bloge_worker._durations import seconds_of
+from bloge_worker._leases import HeldLease
+from bloge_worker._payload import decode_payload
+from bloge_worker.context import Cancellation, WorkContext
+from bloge_worker.handlers import Handler
+from bloge_worker.outcomes import Report, report_error, report_output
+
+
+@dataclass(frozen=True, slots=True)
+class RunServices:
+    """What every run needs from outside."""
+
+    clock: Callable[[], float]
+    send_progress: Callable[[HeldLease, bytes], object]
+    """Takes progress of a run. Called from any thread."""
+    max_payload_bytes: Callable[[], int]
+    """The server's limit for outputs."""
+
+
+class Run:
+    """A handler and the lease it works under."""
+
+    __slots__ = ("cancellation", "handler", "has_begun", "held", "task")
+
+    def __init__(self, held: HeldLease, handler: Handler) -> None:
+        self.held = held
+        self.handler = handler
+        self.cancellation = Cancellation()
+        self.task: asyncio.Task[None] | None = None
+        """Set for an `async` handler once it is its turn; the reference keeps it alive."""
+        self.has_begun = False
+        """True once the first step of the task has run: a task that is cancelled before would not run at all."""
+
+    async def execute(self, services: RunServices) -> Report | None:
+        """Await the handler; return its report, or None if it was stopped."""
+        try:
+            output = await self.handler.function(*self._arguments(services))
+        except asyncio.CancelledError as error:
+            # Without a reason of ours, something in the handler was cancelled: a failure like any other.
+            return None if self.cancellation.reason is not None else report_error(self.held.token, error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its outcome
+            return report_error(self.held.token, error)
+        return self._report(output, services)
+
+    def execute_blocking(self, services: RunServices) -> Report | None:
+        """Call the handler; return its report, or None if the lease was over before it began."""
+        if self.cancellation.reason is not None:
+            return None
+        try:
+            output = self.handler.function(*self._arguments(services))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its outcome
+            return report_error(self.held.token, error)
+        return self._report(output, services)
+
+    def _report(self, output: object, services: RunServices) -> Report:
+        return report_output(self.held.token, output, raw=self.handler.raw, limit=services.max_payload_bytes())
+
+    def _arguments(self, services: RunServices) -> tuple[Any, ...]:
+        held = self.held
+        lease = held.message
+        payload = decode_payload(lease.spec.payload, raw=self.handler.raw)
+        deadline = None
+        if lease.HasField("time_remaining"):
+            deadline = held.received_at + seconds_of(lease.time_remaining)
+        context = WorkContext(
+            lease,
+            payload,
+            self.cancellation,
+            lambda details: services.send_progress(held, details),
+            services.clock,
+            deadline,
+        )
+        return self.handler.arguments(context, payload)
+
+
+Ended = tuple[Run, Report | None]
+"""A run that has ended, with its report."""
+
+OnEnded = Callable[[list[Ended]], object]
+"""Takes runs that have ended. Called from any thread."""
