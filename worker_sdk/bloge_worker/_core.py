@@ -1,7 +1,6 @@
 """What a worker decides: which session to keep, what to run, stop and say. No I/O, no threads, no clock."""
 
 import logging
-from dataclasses import dataclass, field
 from math import inf
 from random import Random
 
@@ -10,48 +9,19 @@ from bloge_worker._backoff import HEALTHY_AFTER, Backoff
 from bloge_worker._credits import CreditWindow
 from bloge_worker._drain import Drain, Phase
 from bloge_worker._durations import seconds_of
+from bloge_worker._effects import Effects, StreamEnd
 from bloge_worker._holdings import Holdings
 from bloge_worker._leases import HeldLease
+from bloge_worker._reports import MAX_FRAME_BYTES
 from bloge_worker._session import LEAVE_TIMEOUT, MOST_NAMED_LEASES, OfferGap, Session
 from bloge_worker.config import WorkerConfig
 from bloge_worker.outcomes import Report
 
 DEFAULT_MAX_PAYLOAD = 1024 * 1024
+MOST_PAYLOAD = MAX_FRAME_BYTES - 64 * 1024
+"""Whatever the server takes, an output must fit into a frame."""
 
 _log = logging.getLogger("bloge_worker")
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
-    """How a stream ended."""
-
-    code: str
-    """Status code by name, or what the worker itself noticed."""
-    message: str
-    refused: bool = False
-    """True: trying again cannot mend it."""
-    retry_delay: float = 0.0
-    """Seconds the server asks to wait."""
-
-
-@dataclass(slots=True)
-class Effects:
-    """What the shell is to do now, in this order."""
-
-    opens: list[int] = field(default_factory=list)
-    """Sessions to open a stream for."""
-    cancels: list[tuple[HeldLease, str]] = field(default_factory=list)
-    """Handlers to stop, and why."""
-    frames: list[tuple[int, work_stream_pb2.WorkRequest]] = field(default_factory=list)
-    """Frames to send, with their session."""
-    starts: list[HeldLease] = field(default_factory=list)
-    """Leases to run."""
-    hand_back: bool = False
-    """True: what has not started is not to start."""
-    closes: list[int] = field(default_factory=list)
-    """Streams to end in good order."""
-    aborts: list[int] = field(default_factory=list)
-    """Streams to cut."""
 
 
 class WorkerCore:
@@ -221,7 +191,7 @@ class WorkerCore:
         session.welcome(welcome, now)
         _log.info("session %s open with server %s", welcome.session_id, welcome.server_version or "(no version)")
         self.sessions_opened += 1
-        self.max_payload_bytes = welcome.max_payload_bytes or DEFAULT_MAX_PAYLOAD
+        self.max_payload_bytes = min(welcome.max_payload_bytes or DEFAULT_MAX_PAYLOAD, MOST_PAYLOAD)
         self.holdings.leases.heartbeat_interval = seconds_of(welcome.heartbeat_interval) or inf
         if self._active is not None:
             self._active.close_at = now + LEAVE_TIMEOUT

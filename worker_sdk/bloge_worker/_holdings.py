@@ -75,7 +75,8 @@ class Holdings:
         else:
             self.failed += type(final) is lease_pb2.FailReport
             if held.progress is not None:
-                # The next attempt wants to know how far this one came.
+                # The next attempt wants to know how far this one came, and this is the last chance to tell.
+                held.progress_sent = None
                 self.reports.add_beat(held, now)
         self.reports.add(final)
 

@@ -7,8 +7,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from bloge.remote_workers.v1 import work_stream_pb2
-from bloge_worker._core import Effects, StreamEnd, WorkerCore
+from bloge_worker._core import WorkerCore
 from bloge_worker._dispatcher import Dispatcher
+from bloge_worker._effects import Effects, StreamEnd
 from bloge_worker._loop_watch import LoopWatch
 from bloge_worker._transport import Stream, Transport
 

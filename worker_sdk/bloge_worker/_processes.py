@@ -70,9 +70,10 @@ class ChildProcesses:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            child = _Child(self._handler)
+        child = _Child(self._handler)
+        with self._lock:
             self._all.add(child)
-            return child
+        return child
 
     def _discard(self, child: "_Child") -> str:
         """Make sure that a child is gone before its slot is free, and return how it ended."""

@@ -16,15 +16,17 @@ MAX_FRAME_BYTES = 3 * 1024 * 1024 - 64 * 1024
 """The limit is 3 MiB; the rest is for tags and lengths."""
 
 MAX_FRAME_REPORTS = 500
+_TAG_BYTES = 8
 
 REPEAT_AFTER = 1.0
 """Seconds before a report is repeated that the server could not judge, for example because its store is away."""
 
-_TAG_BYTES = 8
 NOT_JUDGED = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.SERVER_DRAINING, Reason.INTERNAL})
 """Reasons that say nothing about the lease."""
 
 _MOST_DEFECTS = 10
+"""How often one report may meet INTERNAL before it is given up."""
+
 _UNFIT = frozenset({Reason.TOO_LARGE, Reason.INVALID_FIELD})
 
 Sendable = TypeVar("Sendable", bound=Report | lease_pb2.HeartbeatReport)
@@ -95,6 +97,7 @@ class ReportBook:
         """Send again what the server could not judge."""
         self._outgoing += self._not_judged
         self._not_judged.clear()
+        self._defects = Counter({each: self._defects[each] for each in self._defects if each in self._unverdicted})
         self.repeat_at = inf
 
     def judge(self, verdicts: Iterable[lease_pb2.Verdict], now: float) -> list[tuple[Beat, lease_pb2.Verdict]]:

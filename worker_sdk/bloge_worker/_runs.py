@@ -41,23 +41,23 @@ class Run:
     async def execute(self, services: RunServices) -> Report | None:
         """Await the handler; return its report, or None if it was stopped."""
         try:
-            output = await self.handler.function(*self._arguments(services))
+            return self._report(await self.handler.function(*self._arguments(services)), services)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise  # The event loop's own business.
         except asyncio.CancelledError as error:
             # Without a reason of ours, something in the handler was cancelled: a failure like any other.
             return None if self.cancellation.reason is not None else report_error(self.held.token, error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its outcome
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its outcome
             return report_error(self.held.token, error)
-        return self._report(output, services)
 
     def execute_blocking(self, services: RunServices) -> Report | None:
         """Call the handler; return its report, or None if the lease was over before it began."""
         if self.cancellation.reason is not None:
             return None
         try:
-            output = self.handler.function(*self._arguments(services))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its outcome
+            return self._report(self.handler.function(*self._arguments(services)), services)
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its outcome
             return report_error(self.held.token, error)
-        return self._report(output, services)
 
     def _report(self, output: object, services: RunServices) -> Report:
         return report_output(self.held.token, output, raw=self.handler.raw, limit=services.max_payload_bytes())

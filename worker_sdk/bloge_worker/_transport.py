@@ -12,7 +12,7 @@ import grpc
 
 from bloge.remote_workers.status import from_rpc_error
 from bloge.remote_workers.v1 import work_stream_pb2, worker_service_pb2_grpc
-from bloge_worker._core import StreamEnd
+from bloge_worker._effects import StreamEnd
 from bloge_worker.config import Security, WorkerConfig
 
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024

@@ -27,7 +27,7 @@ class RetryLater(Exception):  # noqa: N818 - a handler raises it as a decision, 
 
     def __init__(self, delay: Seconds, reason: str = "") -> None:
         self.delay = _bounded(delay, 7 * _DAY, "RetryLater.delay")
-        self.reason = reason
+        self.reason = str(reason)
         super().__init__(reason or f"retry after {self.delay:g} s")
 
 
@@ -39,7 +39,7 @@ class Reject(Exception):  # noqa: N818 - a decision
     """
 
     def __init__(self, reason: str) -> None:
-        self.reason = reason
+        self.reason = str(reason)
         super().__init__(reason)
 
 
@@ -53,8 +53,8 @@ class BusinessError(Exception):
     """
 
     def __init__(self, code: str, message: str = "", details: Any = None) -> None:  # noqa: ANN401 - any JSON value
-        self.code = code
-        self.message = message
+        self.code = str(code)
+        self.message = str(message)
         self.details = details
         super().__init__(f"{code}: {message}" if message else code)
 
@@ -72,7 +72,7 @@ class Release(Exception):  # noqa: N818 - a decision
 
     def __init__(self, delay: Seconds = 0.0, reason: str = "") -> None:
         self.delay = _bounded(delay, _DAY, "Release.delay")
-        self.reason = reason
+        self.reason = str(reason)
         super().__init__(reason or "released")
 
 

@@ -108,7 +108,10 @@ def _business_error(error: BusinessError) -> work_item_pb2.BusinessError:
 def _traceback(error: BaseException) -> str:
     """Return the end of the traceback, which names the cause, without the SDK's own first frame."""
     trace = error.__traceback__
-    lines = traceback.format_exception(type(error), error, trace.tb_next if trace else None)
+    try:
+        lines = traceback.format_exception(type(error), error, trace.tb_next if trace else None)
+    except Exception:  # noqa: BLE001 - an exception may be odd in many ways, and the report must go out
+        lines = []
     return _cut("".join(lines)[-_TRACEBACK_LIMIT:], _TRACEBACK_LIMIT, keep_end=True)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from unit.worker_sdk.scripted_server import welcome
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
-from bloge_worker._core import Effects, StreamEnd, WorkerCore
+from bloge_worker._core import WorkerCore
+from bloge_worker._effects import Effects, StreamEnd
 from bloge_worker._holdings import Holdings
 from bloge_worker._leases import HeldLease
 from bloge_worker.config import WorkerConfig

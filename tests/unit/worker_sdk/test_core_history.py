@@ -10,7 +10,7 @@ from unit.worker_sdk.core_driver import CoreDriver
 from unit.worker_sdk.scripted_server import lease_of
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
-from bloge_worker._core import Effects
+from bloge_worker._effects import Effects
 from bloge_worker._leases import HeldLease
 
 SLOTS = 5

@@ -241,6 +241,39 @@ def test_progress_precedes_the_failure_of_its_run() -> None:
     assert len(second.fails) == 1
 
 
+def test_the_last_progress_does_not_wait_for_the_verdict_on_an_earlier_one() -> None:
+    """When the run fails there is no later chance to tell."""
+    driver, (held,) = holding("a")
+    driver.core.progressed(held, b"1")
+    driver.turn()
+    driver.core.progressed(held, b"2")
+    driver.turn()
+    driver.fail(held, RuntimeError())
+    first, second = driver.sent("reports")
+    assert [beat.progress for beat in first.heartbeats] == [b"2"]
+    assert len(second.fails) == 1
+
+
+def test_progress_on_its_way_to_a_leaving_server_is_told_to_the_next() -> None:
+    """The verdict may never come, so the new session hears of it with the next heartbeat."""
+    driver, (held,) = holding("a")
+    driver.core.progressed(held, b"half")
+    driver.turn()
+    driver.receive(draining=work_stream_pb2.Draining())
+    driver.turn(0.1)
+    driver.be_welcomed(held_leases=[lease_pb2.Verdict()])
+    while not (beats := driver.reports("heartbeats")):
+        driver.turn(0.25)
+    assert [beat.progress for beat in beats] == [b"half"]
+
+
+def test_the_output_limit_leaves_room_for_the_frame() -> None:
+    """A server that takes more than fits a frame does not tempt the worker to send it."""
+    driver = CoreDriver()
+    driver.connect(max_payload_bytes=100 * 1024 * 1024)
+    assert 2 * 1024 * 1024 < driver.core.max_payload_bytes < FRAME_LIMIT
+
+
 def test_runs_are_counted_by_how_they_end() -> None:
     """Outputs and business errors are done, failures and retries failed, a release neither."""
     driver, held = holding("a", "b", "c", "d")

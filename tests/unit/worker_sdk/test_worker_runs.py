@@ -1,18 +1,15 @@
 """How a worker runs handlers: on the loop, in threads, in processes; and how it stops them."""
 
 import asyncio
-import json
-import os
 import threading
 from typing import Any
 
 import pytest
-from unit.worker_sdk import process_handlers
 from unit.worker_sdk.live_worker import EventLog, aside, working
 from unit.worker_sdk.scripted_server import ScriptedServer, ServerSession, lease_of
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
-from bloge_worker import HandlerError, Worker
+from bloge_worker import Worker
 from bloge_worker._durations import duration_of
 
 
@@ -289,104 +286,3 @@ async def test_after_the_grace_a_drain_stops_handlers_and_releases_their_items(s
         session.accept(release)
         await draining
     assert cleaned == ["DRAINING"]
-
-
-async def test_an_operator_without_handler_is_released_with_a_delay(
-    worker: Worker, server: ScriptedServer, log: EventLog
-) -> None:
-    """Another worker may know it; the log says so once in a while, not for each item."""
-    worker.handler("topic", operator="Known")(lambda: None)
-    async with working(worker, server) as session:
-        session.offer(lease_of("a", operator="Unknown"), lease_of("b", operator="Unknown"))
-        reports = [await aside(session.expect_report, "releases") for _ in range(2)]
-        assert [report.delay.seconds for report in reports] == [5, 5]
-        assert not reports[0].draining
-        assert "Unknown" in reports[0].reason
-        session.accept(*reports)
-    assert "Unknown" in log.next()
-    assert log.texts.empty()
-
-
-async def test_the_envelope_names_the_operator_if_the_item_does_not(worker: Worker, server: ScriptedServer) -> None:
-    """A producer that fills only the envelope is understood."""
-    worker.handler("topic", operator="A")(lambda: "a")
-    worker.handler("topic", operator="B")(lambda: "b")
-    payload = json.dumps({"operatorRef": "B", "workerTopic": "topic", "input": None}).encode()
-    async with working(worker, server) as session:
-        session.offer(lease_of(operator="", payload=payload))
-        report = await aside(session.expect_report, "completes")
-        assert report.output == b'"b"'
-        session.accept(report)
-
-
-async def test_an_output_over_the_servers_limit_fails_for_good(worker: Worker, server: ScriptedServer) -> None:
-    """The limit is the one in Welcome."""
-    worker.handler("topic")(lambda: "x" * 99)
-    async with working(worker, server, max_payload_bytes=100) as session:
-        session.offer(lease_of())
-        report = await aside(session.expect_report, "fails")
-        assert report.failure.type == "OutputTooLarge"
-        session.accept(report)
-
-
-async def test_a_process_runs_items_one_after_another(worker: Worker, server: ScriptedServer) -> None:
-    """The child is used again, is not the worker's process, and reports every kind of end."""
-    worker.handler("topic", executor="process", concurrency=1)(process_handlers.run)
-    async with working(worker, server, max_payload_bytes=500) as session:
-        session.offer(lease_of("a", attempt=3, remaining=60.0))
-        first = await aside(session.expect_report, "completes")
-        session.offer(lease_of("b", payload=b'{"do":"object"}'))
-        second = await aside(session.expect_report, "fails")
-        session.offer(lease_of("c", payload=b'{"do":"big"}'))
-        third = await aside(session.expect_report, "fails")
-        session.accept(first, second, third)
-    output, details = json.loads(first.output), json.loads(second.business_error.details)
-    assert output["pid"] == details["pid"] != os.getpid()
-    assert output["attempt"] == 3
-    assert 50.0 < output["left"] <= 60.0
-    assert third.failure.type == "OutputTooLarge"
-
-
-async def test_a_process_is_killed_when_its_lease_is_lost(worker: Worker, server: ScriptedServer) -> None:
-    """Even a handler that never looks stops at once, and the next item gets a new process."""
-    worker.handler("topic", executor="process", concurrency=1)(process_handlers.run)
-    async with working(worker, server) as session:
-        session.offer(lease_of("a", payload=b'{"do":"hang"}'))
-        beat = await aside(session.expect_report, "heartbeats")
-        session.accept(beat)
-        pid = json.loads(beat.progress)["pid"]
-        session.send(**cancel("a"))
-        session.offer(lease_of("b"))
-        report = await aside(session.expect_report, "completes")
-        session.accept(report)
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-    assert json.loads(report.output)["pid"] != pid
-
-
-async def test_a_process_that_dies_is_a_failure(worker: Worker, server: ScriptedServer) -> None:
-    """A crash in native code costs the item a retry and the worker nothing."""
-    worker.handler("topic", executor="process")(process_handlers.run)
-    async with working(worker, server) as session:
-        session.offer(lease_of("a", payload=b'{"do":"die"}'))
-        report = await aside(session.expect_report, "fails")
-        assert (report.failure.type, report.failure.non_retryable) == ("ProcessDied", False)
-        assert "signal 9" in report.failure.message
-        session.accept(report)
-
-
-async def test_a_raw_handler_runs_in_a_process(worker: Worker, server: ScriptedServer) -> None:
-    """Bytes cross to the child and back."""
-    worker.handler("topic", executor="process", raw=True)(process_handlers.reverse)
-    async with working(worker, server) as session:
-        session.offer(lease_of(payload=b"\x00\xff"))
-        report = await aside(session.expect_report, "completes")
-        assert report.output == b"\xff\x00"
-        session.accept(report)
-
-
-async def test_a_handler_for_processes_must_be_importable(worker: Worker) -> None:
-    """What a child cannot import is refused when the worker starts."""
-    worker.handler("topic", executor="process")(lambda: None)
-    with pytest.raises(HandlerError, match="importable by its name"):
-        await worker.run()
