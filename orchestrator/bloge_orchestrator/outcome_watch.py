@@ -180,6 +180,8 @@ class OutcomeWatch:
                 cause = "the server ended the stream"
             except grpc.aio.AioRpcError as error:
                 cause = str(from_rpc_error(error))
+            except Exception as error:  # noqa: BLE001 - without the stream every execution would wait for ever
+                cause = repr(error)
             if self._closing:
                 return
             delay = self._backoff.next_delay()
@@ -213,5 +215,9 @@ class OutcomeWatch:
     def _deliver(self, outcome: work_item_pb2.Outcome) -> None:
         source = OutcomeSource(outcome.item.namespace, outcome.item.worker_topic, outcome.reply_group)
         deliver = self._state.sources.get(source)
-        if deliver is not None:
+        if deliver is None:
+            return
+        try:
             deliver(outcome)
+        except Exception:  # noqa: BLE001 - one outcome that cannot be taken must not hold up those of other executions
+            _log.exception("the outcome of work item %s cannot be taken; it stays unacknowledged", outcome.item.item_id)

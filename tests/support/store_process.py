@@ -27,7 +27,9 @@ def running_store(folder: Path, *settings: str) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         # The client's own retries wait until the store answers.
-        patient = Retry(ConstantBackoff(0.05), 200, (ConnectionError, TimeoutError, BusyLoadingError, FileNotFoundError))
+        patient = Retry(
+            ConstantBackoff(0.05), 200, (ConnectionError, TimeoutError, BusyLoadingError, FileNotFoundError)
+        )
         with Redis(unix_socket_path=str(socket), retry=patient) as client:
             client.ping()
         yield f"unix://{socket}"

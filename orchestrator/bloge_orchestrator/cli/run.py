@@ -49,7 +49,10 @@ def run(file: str, given: str, operators: OperatorRegistry | None, connection: C
     if not isinstance(execution_input, dict):
         raise click.UsageError("--input must be a JSON object of fields, as in '{\"id\": 7}'")
     click.echo("note: the execution lives in this process and ends with it", err=True)
-    result = asyncio.run(_execute(graph, execution_input, connection, as_json=as_json))
+    try:
+        result = asyncio.run(_execute(graph, execution_input, connection, as_json=as_json))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise SystemExit(INTERRUPTED) from None
     if as_json:
         print_json(result.to_json())
     else:
@@ -83,6 +86,7 @@ class _Interruption:
         self._orchestrator = orchestrator
         self._loop = asyncio.get_running_loop()
         self._execution_id = ""
+        self._main = asyncio.current_task()
         self._cancelling: asyncio.Task[bool] | None = None
 
     @contextmanager
@@ -104,5 +108,8 @@ class _Interruption:
     def _interrupt(self, number: int) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             self._loop.remove_signal_handler(each)
+        if not self._execution_id and self._main is not None:
+            self._main.cancel()
+            return
         name = signal.Signals(number).name
         self._cancelling = self._loop.create_task(self._orchestrator.cancel(self._execution_id, f"{name} received"))

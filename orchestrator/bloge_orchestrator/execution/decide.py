@@ -120,7 +120,7 @@ class _Draft:
                 self._fail(node_id, Failure(error, retryable=False))
             case RetryDue(node_id) if self._state.node(node_id).status is NodeStatus.RETRY_WAIT:
                 self._start(self._plan.nodes[node_id])
-            case CancelAsked(reason) if not self._state.finished:
+            case CancelAsked(reason) if self._state.status is ExecutionStatus.RUNNING:
                 self._cancel(reason)
             case _:
                 pass

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from bloge_orchestrator import operators
 from bloge_orchestrator.durations import format_duration
 from bloge_orchestrator.execution.actions import StartLocal
 from bloge_orchestrator.execution.failure import TIMED_OUT, Failure, NodeError
@@ -18,6 +19,7 @@ from bloge_orchestrator.execution.values import NotJsonError, plain_copy
 from bloge_orchestrator.operators import Json, LocalOperator, OperatorContext
 from bloge_worker import BusinessError, Reject, RetryLater
 
+_OWN_FILES = frozenset({__file__, operators.__file__})
 _TRACEBACK_LENGTH = 16 * 1024
 
 
@@ -126,4 +128,8 @@ def _seconds(delay: float | timedelta) -> float:
 
 
 def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_TRACEBACK_LENGTH:]
+    """Give the traceback from the operator on, cut at the front."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _OWN_FILES:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))[-_TRACEBACK_LENGTH:]

@@ -72,7 +72,7 @@ def test_operators_are_looked_up_if_they_are_given(bloge: Bloge, tmp_path: Path)
         ("ops_of_mine:nothing", "has no OperatorRegistry named 'nothing'; it has registry, spare"),
         ("empty_one", "make one with `registry = OperatorRegistry()`"),
         ("broken_one", "SyntaxError"),
-        ("failing_one", "ZeroDivisionError: division by zero (failing_one.py:2)"),
+        ("failing_one", "failing_one.py:2)"),
         (":registry", "give it as MODULE:REGISTRY"),
     ],
 )

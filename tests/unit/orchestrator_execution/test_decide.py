@@ -7,12 +7,12 @@ import pytest
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator import ExecutionStatus, NodeStatus
 from bloge_orchestrator.execution.actions import Acknowledge, CancelItem, Enqueue, Finish, StartLocal, WaitUntil
-from bloge_orchestrator.execution.decide import resume
+from bloge_orchestrator.execution.decide import decide, resume
 from bloge_orchestrator.execution.events import NodeSkipped, NodeSuspended, OutcomeKind
 from bloge_orchestrator.execution.failure import NodeError
 from bloge_orchestrator.execution.happenings import Begun, CancelAsked, EnqueueRefused, OutcomeArrived, RetryDue
 from bloge_orchestrator.execution.result import result_of
-from bloge_orchestrator.execution.state import fold
+from bloge_orchestrator.execution.state import ExecutionState, fold
 from bloge_orchestrator.execution.work_items import ItemOutcome
 from support.executions import Simulation, compiled, remote
 
@@ -252,6 +252,7 @@ def test_cancelling_withdraws_what_runs_and_starts_nothing_more() -> None:
         "FAILED",
     ]
     assert execution.take(CancelAsked("again")).events == ()
+    assert decide(execution.plan, ExecutionState(), CancelAsked("too soon"), 1).events == ()
     assert execution.take(RetryDue("e")).events == ()
 
 
