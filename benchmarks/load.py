@@ -112,11 +112,13 @@ async def steady(stub: "work_item_service_pb2_grpc.WorkItemServiceAsyncStub", ou
         calls.append(asyncio.ensure_future(stub.Enqueue(pb.EnqueueRequest(items=[spec(item_id)]))))
     await asyncio.gather(*calls)
     await outcomes.until(len(outcomes.arrived.keys() | sent.keys()), time.perf_counter() + 30)
-    return sorted((outcomes.arrived[item_id] - at) * 1000 for item_id, at in sent.items() if item_id in outcomes.arrived)
+    return sorted(
+        (outcomes.arrived[item_id] - at) * 1000 for item_id, at in sent.items() if item_id in outcomes.arrived
+    )
 
 
 def compare(ids: set[str], ran: list[str], outcomes: Outcomes) -> list[str]:
-    """Return what is not as it should be: ids enqueued, ids that handlers ran and accepted outcomes must be the same."""
+    """Return what is not as it should be: ids enqueued, run and accepted must be the same."""
     problems = []
     runs = Counter(ran)
     for name, found in (("handlers ran", set(runs)), ("outcomes accepted", set(outcomes.arrived))):
@@ -131,54 +133,84 @@ def compare(ids: set[str], ran: list[str], outcomes: Outcomes) -> list[str]:
     return problems
 
 
-async def run(items: int, workers: int, slots: int) -> int:
+class Load:
+    """One run: a server, its workers, and an enqueuer.
+
+    Args:
+        server: the control plane.
+        options: how many items, worker processes and slots.
+        folder: where workers write what they ran.
+    """
+
+    def __init__(self, server: Server, options: argparse.Namespace, folder: Path) -> None:
+        self._server = server
+        self._options = options
+        self._folder = folder
+        self._workers: list[LoadWorker] = []
+        self._outcomes = Outcomes()
+
+    async def run(self) -> list[str]:
+        """Enqueue, drain, measure latency; return what is not as it should be."""
+        async with grpc.aio.insecure_channel(self._server.address) as channel:
+            stub = work_item_service_pb2_grpc.WorkItemServiceStub(channel)
+            ids = [f"item-{index}" for index in range(self._options.items)]
+            rate = await enqueue(stub, ids)
+            print(f"enqueue: {len(ids)} items in batches of {BATCH}: {rate:,.0f} items/s", flush=True)
+            watching = asyncio.create_task(self._outcomes.watch(stub))
+            await self._drain(len(ids))
+            _print_latencies(await steady(stub, self._outcomes))
+            ids += [f"steady-{index}" for index in range(STEADY_ITEMS)]
+            ran = [item_id for worker in self._workers for item_id in worker.stop()]
+            self._workers.clear()
+            watching.cancel()
+        arrived = self._outcomes
+        print(f"enqueued {len(ids)}, ran {len(ran)}, outcomes {len(arrived.arrived)} (redelivered {arrived.repeated})")
+        return compare(set(ids), ran, arrived)
+
+    def kill_workers(self) -> None:
+        """End workers that a failed run left."""
+        for worker in self._workers:
+            worker.process.kill()
+
+    async def _drain(self, total: int) -> None:
+        """Start the workers, wait for the outcomes, and say how fast they came and what they cost."""
+        pids = {"server": self._server.process.pid, "store": self._server.store_pid}
+        before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        began = time.perf_counter()
+        for number in range(self._options.workers):
+            ran_file = self._folder / f"worker-{number}"
+            self._workers.append(LoadWorker.start(self._server.address, self._options.slots, ran_file))
+        await self._outcomes.until(total, began + LIMIT_SECONDS)
+        arrived = sorted(self._outcomes.arrived.values()) or [began]
+        first, last, count = arrived[0], arrived[-1], len(self._outcomes.arrived)
+        print(f"drain: {count} of {total} items in {last - began:.2f} s with {len(self._workers)} worker process(es)")
+        print(f"  {count / max(1e-9, last - first):,.0f} items/s from the first outcome on")
+        used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
+        used |= {f"worker {number}": cpu_seconds(each.process.pid) for number, each in enumerate(self._workers)}
+        used["enqueuer"] = time.process_time()
+        for name, seconds in used.items():
+            print(f"  cpu {name}: {seconds:.2f} s, {seconds / total * 1e6:.1f} microseconds an item")
+
+
+def _print_latencies(latencies: list[float]) -> None:
+    if latencies:
+        middle, high = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
+        print(f"enqueue to outcome at {STEADY_RATE:.0f} items/s: p50 {middle:.1f} ms, p99 {high:.1f} ms")
+
+
+async def run(options: argparse.Namespace) -> int:
     """Run the load; return the exit code."""
     server = Server.start()
-    folder = tempfile.TemporaryDirectory(prefix="bloge-load-ran-")
-    running: list[LoadWorker] = []
-    try:
-        async with grpc.aio.insecure_channel(server.address) as channel:
-            stub = work_item_service_pb2_grpc.WorkItemServiceStub(channel)
-            ids = [f"item-{index}" for index in range(items)]
-            rate = await enqueue(stub, ids)
-            print(f"enqueue: {items} items in batches of {BATCH}: {rate:,.0f} items/s", flush=True)
-            outcomes = Outcomes()
-            watching = asyncio.create_task(outcomes.watch(stub))
-            pids = {"server": server.process.pid, "store": server.store_pid}
-            before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-            began = time.perf_counter()
-            for number in range(workers):
-                running.append(LoadWorker.start(server.address, slots, Path(folder.name) / f"{number}"))
-            await outcomes.until(items, began + LIMIT_SECONDS)
-            first = min(outcomes.arrived.values(), default=began)
-            ended = max(outcomes.arrived.values(), default=began)
-            print(
-                f"drain: {len(outcomes.arrived)} of {items} items in {ended - began:.2f} s:"
-                f" {len(outcomes.arrived) / max(1e-9, ended - first):,.0f} items/s from the first outcome on,"
-                f" {len(outcomes.arrived) / max(1e-9, ended - began):,.0f} with the start of {workers} worker process(es)"
-            )
-            used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
-            used |= {f"worker {number}": cpu_seconds(each.process.pid) for number, each in enumerate(running)}
-            for name, seconds in used.items():
-                print(f"  cpu {name}: {seconds:.2f} s, {seconds / items * 1e6:.1f} microseconds an item")
-            latencies = await steady(stub, outcomes)
-            ids += [f"steady-{index}" for index in range(STEADY_ITEMS)]
-            if latencies:
-                middle, high = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
-                print(f"enqueue to outcome at {STEADY_RATE:.0f} items/s: p50 {middle:.1f} ms, p99 {high:.1f} ms")
-            ran = [item_id for worker in running for item_id in worker.stop()]
-            running.clear()
-            watching.cancel()
-            problems = compare(set(ids), ran, outcomes)
-    finally:
-        for worker in running:
-            worker.process.kill()
-        server.stop()
-        folder.cleanup()
-    print(f"enqueued {len(ids)}, ran {len(ran)}, outcomes {len(outcomes.arrived)} (redelivered {outcomes.repeated})")
+    with tempfile.TemporaryDirectory(prefix="bloge-load-ran-") as folder:
+        load = Load(server, options, Path(folder))
+        try:
+            problems = await load.run()
+        finally:
+            load.kill_workers()
+            server.stop()
     for problem in problems:
         print(f"PROBLEM: {problem}")
-    print("every item ended exactly once" if not problems else "the sets differ")
+    print("the sets differ" if problems else "every item ended exactly once")
     return 1 if problems else 0
 
 
@@ -187,9 +219,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make load", description=__doc__)
     parser.add_argument("--items", type=int, default=50_000, help="how many items to drain, 1 to 1,000,000")
     parser.add_argument("--workers", type=int, default=1, help="how many worker processes, 1 to 16")
-    parser.add_argument("--slots", type=int, default=1000, help="how many items a worker holds at once, 1 to 10,000")
-    options = parser.parse_args()
-    return asyncio.run(run(options.items, options.workers, options.slots))
+    parser.add_argument("--slots", type=int, default=3000, help="how many items a worker holds at once, 1 to 10,000")
+    return asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main() -> None:
     ran: list[str] = []
 
     @worker.handler(TOPIC)
-    async def handle(item_input: object, ctx: WorkContext) -> object:
+    async def handle(ctx: WorkContext) -> object:
         ran.append(ctx.item_id)
         return {"ok": True}
 
