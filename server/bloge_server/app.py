@@ -96,9 +96,16 @@ class App:
         """Take care of topics from now on: sweep them and hear their wake-ups."""
         new = [topic for topic in topics if self._sweeper.know(topic)]
         if new:
-            watching = asyncio.create_task(self._listener.watch(new))
+            watching = asyncio.create_task(self._hear(new))
             self._watching.add(watching)
             watching.add_done_callback(self._watching.discard)
+
+    async def _hear(self, topics: list[Topic]) -> None:
+        await self._listener.watch(topics)
+        # What was heralded before the subscription stood was not heard.
+        for topic in topics:
+            self._pump.wake(topic)
+            self._outcomes.look_again(topic)
 
     async def _learn_topics(self) -> None:
         try:

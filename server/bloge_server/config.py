@@ -37,7 +37,7 @@ class Settings(BaseModel):
     items back for longer."""
     ping_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
     """How often each side of a stream pings the other."""
-    silence_seconds: Annotated[float, Field(ge=0.5, le=900)] = 30.0
+    silence_seconds: Annotated[float, Field(ge=0.5, le=900, validate_default=True)] = 30.0
     """Silence after which a stream is taken for dead; at least twice the ping interval."""
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
     """How long a stopping server still takes reports of its sessions."""

@@ -53,7 +53,7 @@ class ClaimOrder(NamedTuple):
     offer_lease_ms: int = 0
     """Positive for a streamed claim: the lease until its receipt. 0: the claim's reply is the receipt."""
     max_bytes: int = 2_500_000
-    """Most bytes of descriptions and payloads together; the first item is given whatever its size."""
+    """Most bytes of descriptions, payloads and progress together; the first item is given whatever its size."""
     request_id: str = ""
 
 

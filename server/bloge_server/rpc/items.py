@@ -44,7 +44,7 @@ def fill_outcome(message: pb.Outcome, stored: StoredOutcome) -> None:
     message.kind = _KINDS[stored.kind]
     message.output = stored.output
     message.retry_count = stored.retry_count
-    message.dead_letter_reason = _dead_reason(stored.dead_reason)
+    message.dead_letter_reason = dead_letter_reason(stored.dead_reason)
     message.reply_group = stored.reply_group
     message.execution_id = spec.execution_id
     message.node_id = spec.node_id
@@ -87,7 +87,7 @@ def item(stored: StoredItem, *, payload: bool = True) -> pb.WorkItem:
         due_time=timestamp(stored.due_ms),
         suspend_deadline=timestamp(policy.suspend_deadline_ms),
         enqueue_time=timestamp(policy.enqueued_ms),
-        dead_letter_reason=_dead_reason(stored.dead_reason),
+        dead_letter_reason=dead_letter_reason(stored.dead_reason),
         dead_letter_time=timestamp(stored.dead_letter_ms),
         attempts=_attempts(stored),
         late_outputs=_late_outputs(stored, whole=payload),
@@ -107,7 +107,8 @@ def last_error_type(stored: StoredItem) -> str:
     return failures[-1].type if failures else ""
 
 
-def _dead_reason(reason: str) -> pb.DeadLetterReason.ValueType:
+def dead_letter_reason(reason: str) -> pb.DeadLetterReason.ValueType:
+    """Return a dead letter's reason in the wire's words; UNSPECIFIED for an empty one."""
     return pb.DeadLetterReason.Value(f"DEAD_LETTER_REASON_{reason}") if reason else pb.DEAD_LETTER_REASON_UNSPECIFIED
 
 
@@ -135,8 +136,9 @@ def _attempts(stored: StoredItem) -> Iterable[pb.Attempt]:
     ended = _ended_attempts(stored.fields.get("history", b""))
     state = stored.state
     last_fence = ended[-1].fence if ended else 0
-    finished = state.status == "DONE" and state.outcome is not None
-    if state.claimed_ms is None or (state.fence == last_fence and not finished):
+    # A late heartbeat or output goes on with a claim that had ended by its lease.
+    goes_on = state.status in {"CLAIMED", "DONE"}
+    if state.claimed_ms is None or (state.fence == last_fence and not goes_on):
         return ended
     current = pb.Attempt(
         attempt=state.retry_count + 1,

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import islice
 
 from bloge.remote_workers.errors import FieldViolation, Reason, RemoteWorkersError
 from bloge.remote_workers.status import to_status
@@ -16,6 +15,8 @@ from bloge_server.rpc.fields import Checks, check_size
 from bloge_server.store.redis_store import RedisStore
 
 _PAGE = 50
+_PAGE_BYTES = 2_500_000
+"""A page ends before it is larger than a reply may be; long histories have many tracebacks."""
 _MAX_PAGE = 1000
 _MAX_ITEMS = 10_000
 _DEFAULT_ITEMS = 500
@@ -26,7 +27,7 @@ _REFUSALS_TOLD = 100
 _MAX_FILTER_IDS = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class _Place:
     """Where a listing stands: after an item of a topic."""
 
@@ -51,6 +52,10 @@ class _Place:
                 "page_token is not one",
                 fields=(FieldViolation("page_token", "must be empty or from the previous page's reply"),),
             ) from error
+
+
+def _place_of(stored: StoredItem) -> _Place:
+    return _Place(stored.worker_topic, stored.dead_letter_ms or 0, stored.item_id)
 
 
 @completes(pb.DESCRIPTOR.services_by_name["OpsService"])
@@ -84,20 +89,23 @@ class OpsService:
         namespace = checks.namespace(request.namespace)
         checks.optional_name("worker_topic", request.worker_topic, "")
         size = checks.number("page_size", request.page_size or _PAGE, 1, _MAX_PAGE)
+        _check_filter(checks, request.filter)
         checks.done()
         place = _Place.parse(request.page_token)
         topics = [request.worker_topic] if request.worker_topic else await self._store.topics(namespace)
-        response = pb.ListDeadLettersResponse()
+        response, room = pb.ListDeadLettersResponse(), _PAGE_BYTES
         for topic in topics:
             if topic < place.worker_topic:
                 continue
             start = place if topic == place.worker_topic else _Place(topic)
             async for stored in self._matching(namespace, start, request.filter):
-                if len(response.items) == size:
+                listed = items.item(stored, payload=False)
+                room -= listed.ByteSize()
+                if len(response.items) == size or (response.items and room < 0):
                     response.next_page_token = place.token()
                     return response
-                response.items.append(items.item(stored, payload=False))
-                place = _Place(topic, stored.dead_letter_ms or 0, stored.item_id)
+                response.items.append(listed)
+                place = _place_of(stored)
         return response
 
     @unary
@@ -111,11 +119,17 @@ class OpsService:
         checks.done()
         check_size("payload", len(request.payload), self._max_payload_bytes)
         response = pb.ReplayDeadLettersResponse()
+        await self._refuse_others(response, selection)
         found = [stored async for stored in self._selected(selection)]
         waiting = [stored for stored in found if stored.state.outcome is None]
         for stored in found:
             if stored.state.outcome is not None:
-                _refuse(response, stored, Acted("WRONG_STATUS", stored.state.status, stored.state.outcome))
+                _refuse(
+                    response,
+                    selection,
+                    stored.item_id,
+                    Acted("WRONG_STATUS", stored.state.status, stored.state.outcome),
+                )
         if request.dry_run:
             response.replayed_count = len(waiting)
             return response
@@ -128,7 +142,7 @@ class OpsService:
                 if each.answer == "REPLAYED":
                     response.replayed_count += 1
                 else:
-                    _refuse(response, stored, each)
+                    _refuse(response, selection, stored.item_id, each)
         return response
 
     @unary
@@ -138,6 +152,7 @@ class OpsService:
         selection = _selection(checks, request)
         checks.done()
         response = pb.DiscardDeadLettersResponse()
+        await self._refuse_others(response, selection)
         found = [stored async for stored in self._selected(selection)]
         if request.dry_run:
             response.discarded_count = len(found)
@@ -150,7 +165,7 @@ class OpsService:
                 if each.answer == "DISCARDED":
                     response.discarded_count += 1
                 else:
-                    _refuse(response, stored, each)
+                    _refuse(response, selection, stored.item_id, each)
         return response
 
     @unary
@@ -182,28 +197,36 @@ class OpsService:
         self, namespace: str, start: _Place, criteria: pb.DeadLetterFilter
     ) -> AsyncIterator[StoredItem]:
         """Yield the dead letters of a topic that match, from a place on."""
-        ids = self._named(criteria) if criteria.item_ids else None
-        while page := await self._page(namespace, start, ids):
+        while page := await self._page(namespace, start, list(dict.fromkeys(criteria.item_ids))):
             for stored in page:
-                start = _Place(start.worker_topic, stored.dead_letter_ms or 0, stored.item_id)
+                start = _place_of(stored)
                 if _matches(stored, criteria):
                     yield stored
-            if ids is not None:
-                return
 
-    @staticmethod
-    def _named(criteria: pb.DeadLetterFilter) -> list[str]:
-        return list(islice(dict.fromkeys(criteria.item_ids), _MAX_FILTER_IDS))
-
-    async def _page(self, namespace: str, start: _Place, ids: list[str] | None) -> list[StoredItem]:
-        """Return the next dead letters of a topic, or those that are named."""
-        if ids is None:
+    async def _page(self, namespace: str, start: _Place, named: list[str]) -> list[StoredItem]:
+        """Return the next dead letters of a topic, only those that are named if any are."""
+        ids = named
+        if not named:
             listed = await self._store.list_dead(
                 namespace, start.worker_topic, since_ms=start.since_ms, after_id=start.after_id, limit=_SCAN
             )
             ids = [item_id for _, item_id in listed]
         stored = await self._store.get(namespace, start.worker_topic, ids) if ids else []
-        return [each for each in stored if each is not None and each.dead_letter_ms is not None]
+        dead = [each for each in stored if each is not None and each.dead_letter_ms is not None]
+        return sorted((each for each in dead if _place_of(each) > start), key=_place_of)
+
+    async def _refuse_others(
+        self, response: pb.ReplayDeadLettersResponse | pb.DiscardDeadLettersResponse, selection: "_Selection"
+    ) -> None:
+        """Refuse the named items that are no dead letters."""
+        ids = list(dict.fromkeys(selection.criteria.item_ids))
+        found = await self._store.get(selection.namespace, selection.worker_topic, ids) if ids else []
+        for item_id, stored in zip(ids, found, strict=True):
+            if stored is None:
+                _refuse(response, selection, item_id, Acted("NOT_FOUND", "-", "-"))
+            elif stored.dead_letter_ms is None:
+                acted = Acted("WRONG_STATUS", stored.state.status, stored.state.outcome or "-")
+                _refuse(response, selection, item_id, acted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +245,15 @@ def _selection(checks: Checks, request: pb.ReplayDeadLettersRequest | pb.Discard
     max_items = checks.number("max_items", request.max_items or _DEFAULT_ITEMS, 1, _MAX_ITEMS)
     if request.filter == pb.DeadLetterFilter():
         checks.wrong("filter", "must have at least one criterion; acting on everything needs a deliberate one")
-    if len(request.filter.item_ids) > _MAX_FILTER_IDS:
-        checks.wrong("filter.item_ids", f"must have up to {_MAX_FILTER_IDS} entries")
-    for index, item_id in enumerate(request.filter.item_ids):
-        checks.name(f"filter.item_ids[{index}]", item_id)
+    _check_filter(checks, request.filter)
     return _Selection(namespace, request.worker_topic, request.filter, max_items)
+
+
+def _check_filter(checks: Checks, criteria: pb.DeadLetterFilter) -> None:
+    if len(criteria.item_ids) > _MAX_FILTER_IDS:
+        checks.wrong("filter.item_ids", f"must have up to {_MAX_FILTER_IDS} entries")
+    for index, item_id in enumerate(criteria.item_ids):
+        checks.name(f"filter.item_ids[{index}]", item_id)
 
 
 def _ref(checks: Checks, ref: work_item_pb2.WorkItemRef) -> tuple[str, str, str]:
@@ -239,12 +266,15 @@ def _ref(checks: Checks, ref: work_item_pb2.WorkItemRef) -> tuple[str, str, str]
 
 
 def _refuse(
-    response: pb.ReplayDeadLettersResponse | pb.DiscardDeadLettersResponse, stored: StoredItem, acted: Acted
+    response: pb.ReplayDeadLettersResponse | pb.DiscardDeadLettersResponse,
+    selection: _Selection,
+    item_id: str,
+    acted: Acted,
 ) -> None:
     response.refused_count += 1
     if len(response.refusals) < _REFUSALS_TOLD:
         ref = work_item_pb2.WorkItemRef(
-            namespace=stored.namespace, worker_topic=stored.worker_topic, item_id=stored.item_id
+            namespace=selection.namespace, worker_topic=selection.worker_topic, item_id=item_id
         )
         response.refusals.add(item=ref, error=to_status(items.refusal(ref, acted)))
 
@@ -253,12 +283,11 @@ def _matches(stored: StoredItem, criteria: pb.DeadLetterFilter) -> bool:
     """Return whether a dead letter meets every criterion that is set."""
     spec = work_item_pb2.WorkItemSpec.FromString(stored.fields["spec"])
     at = stored.dead_letter_ms or 0
-    reason = work_item_pb2.DeadLetterReason.Name(criteria.reason).removeprefix("DEAD_LETTER_REASON_")
     return all(
         (
             not criteria.operator_ref or spec.operator_ref == criteria.operator_ref,
             not criteria.execution_id or spec.execution_id == criteria.execution_id,
-            not criteria.reason or stored.dead_reason == reason,
+            not criteria.reason or items.dead_letter_reason(stored.dead_reason) == criteria.reason,
             not criteria.error_type or items.last_error_type(stored) == criteria.error_type,
             not criteria.HasField("dead_letter_time_from") or at >= criteria.dead_letter_time_from.ToMilliseconds(),
             not criteria.HasField("dead_letter_time_until") or at < criteria.dead_letter_time_until.ToMilliseconds(),

@@ -185,7 +185,7 @@ class WorkStream:
         for token in self._received:
             by_topic.setdefault((token.namespace, token.worker_topic), []).append(token)
         self._received = {}
-        for topic, batch in ((topic, part) for topic in by_topic for part in reporting.batches(by_topic[topic])):
+        for topic, batch in [(of, part) for of, tokens in by_topic.items() for part in reporting.batches(tokens)]:
             try:
                 verdicts = await self._store.receive(*topic, batch)
             except RemoteWorkersError as error:

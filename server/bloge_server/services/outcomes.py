@@ -68,6 +68,12 @@ class OutcomeWatch:
         for source in self._readings:
             self.poke(source)
 
+    def poke_topic(self, topic: Topic) -> None:
+        """Note that every source of a topic may have something new."""
+        for source in self._readings:
+            if source[0] == topic:
+                self.poke(source)
+
     async def next(self) -> News:
         """Wait for news of a source.
 
@@ -131,6 +137,11 @@ class Outcomes:
         for event in self._awaited.get((topic, item_id), ()):
             event.set()
 
+    def look_again(self, topic: Topic) -> None:
+        """Look at a topic again, because news from before it was listened to may have been missed."""
+        for watch in self._watches:
+            watch.poke_topic(topic)
+
     def lost(self) -> None:
         """Look everywhere again, because news may have been lost."""
         for watch in self._watches:
@@ -145,19 +156,18 @@ class Outcomes:
         Raises:
             RemoteWorkersError: NOT_FOUND, or the store cannot be reached.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await self._await_outcome(topic, item_id)
-        return await self._read(topic, item_id)
-
-    async def _await_outcome(self, topic: Topic, item_id: str) -> StoredOutcome:
+        end = asyncio.get_running_loop().time() + seconds
         event = asyncio.Event()
         waiting = self._awaited[topic, item_id]
         waiting.add(event)
         try:
+            # Only the waiting is cut short: a call to the store that is cancelled may swallow the cancellation.
             while (outcome := await self._read(topic, item_id)) is None:
+                left = end - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return None
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_FALLBACK_SECONDS):
+                    async with asyncio.timeout(min(left, _FALLBACK_SECONDS)):
                         await event.wait()
                 event.clear()
         finally:

@@ -22,7 +22,10 @@ _CONNECTIONS = 256
 
 def redacted(url: str) -> str:
     """Return a store's address without its password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not an address)"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
@@ -34,7 +37,7 @@ def connect(url: str) -> Client:
     Raises:
         StartupError: the address is not one.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0]
     if scheme not in CONNECTIONS:
         raise StartupError(
             f"redis-url: {redacted(url)!r} must begin with one of {', '.join(s + '://' for s in CONNECTIONS)}"

@@ -15,6 +15,7 @@ _UNAVAILABLE = (
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
     exceptions.MasterDownError,
+    exceptions.InvalidResponse,
     OSError,
 )
 

@@ -1,7 +1,8 @@
 """The store: durable work items on Redis, in the domain's words. One call is one script, on one slot, in one batch."""
 
+import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -24,9 +25,11 @@ from bloge_server.store import codec, keys, scripts
 from bloge_server.store.errors import translated
 
 _Arg = str | bytes | int | float
+_MAX_CALLS = 200
+"""Calls at a time; more wait for their turn. Fewer than the client has connections, which refuses calls beyond them."""
 _SWEEP_LIMIT = 500
 _OUTBOX_BYTES = 2_000_000
-"""Most bytes of outputs in one page, so that a page fits a frame of 3 MiB."""
+"""Most bytes of outcomes in one page, failures and business errors included, so that a page fits a frame of 3 MiB."""
 
 
 class RedisStore:
@@ -55,6 +58,7 @@ class RedisStore:
         self._clock = clock
         self._dice = dice
         self._known_topics: set[tuple[str, str]] = set()
+        self._turns = asyncio.Semaphore(_MAX_CALLS)
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
@@ -190,6 +194,25 @@ class RedisStore:
             namespaces = await self._members(keys.NAMESPACES)
         return [(namespace, topic) for namespace in namespaces for topic in await self.topics(namespace)]
 
+    async def run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
+        """Call a script that changes something, for the store's own tools."""
+        return await self._run(script, namespace, worker_topic, args)
+
+    async def read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
+        """Call a script that only reads, for the store's own tools."""
+        return await self._read(script, namespace, worker_topic, args)
+
+    async def command(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
+        """Send a command, for the store's own tools."""
+        with translated():
+            return await self._send(*command)
+
+    async def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
+        """Yield the keys that match a pattern, about `count` in a step."""
+        with translated():
+            async for key in self._client.scan_iter(match=pattern, count=count):
+                yield key.decode()
+
     async def _members(self, key: str) -> list[str]:
         members: set[bytes] = await self._send("SMEMBERS", key)
         return sorted(member.decode() for member in members)
@@ -225,4 +248,5 @@ class RedisStore:
             return await self._send("EVAL", loaded.source, len(declared), *declared, *args)
 
     async def _send(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
-        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        async with self._turns:
+            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

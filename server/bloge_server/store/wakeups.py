@@ -57,8 +57,11 @@ class WakeListener:
     async def _listen(self) -> None:
         pubsub = self._client.pubsub(ignore_subscribe_messages=True)
         try:
-            await pubsub.ssubscribe(*self._channels)
+            first = frozenset(self._channels)
+            await pubsub.ssubscribe(*first)
             self._pubsub = pubsub
+            if meanwhile := self._channels - first:
+                await pubsub.ssubscribe(*meanwhile)
             self._on_connect()
             async for message in pubsub.listen():
                 if message["type"] == "smessage":

@@ -2,9 +2,8 @@
 -- Transition: READY -> CLAIMED, RETRY_WAIT (due) -> CLAIMED or READY; a passed suspend deadline -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
---   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs and
---   payloads; the first item is
---   always given), request id (empty: none)
+--   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
+--   payloads and progress; the first item is always given), request id (empty: none)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
@@ -52,9 +51,14 @@ local function candidates()
     local record = load(due[i], 'spec', 'payload', 'progress')
     if record then found[#found + 1] = { tonumber(record.order), due[i], true } end
   end
+  if #due == 0 then
+    local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1)
+    for i = 1, #ready do found[i] = { 0, ready[i], false } end
+    return found, #ready == max_items
+  end
   local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1, 'WITHSCORES')
   for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
-  if #due > 0 then table.sort(found, function(a, b) return a[1] < b[1] end) end
+  table.sort(found, function(a, b) return a[1] < b[1] end)
   return found, #ready == 2 * max_items or #due == PROMOTE
 end
 
@@ -68,7 +72,7 @@ local function claim(record)
   record.lease, record.received, record.changed = ARGV[6], received, true
   raise(record, 'claim_count')
   local lease_end = lease_deadline(record, first_lease)
-  place(record, 'CLAIMED', lease_end)
+  place(record, 'CLAIMED', int(lease_end))
   herald_due(lease_end)
   reply(record, lease_end)
 end
@@ -82,11 +86,11 @@ local claimed, bytes, held = 0, 0, {}
 local function consider(record)
   settle(record)
   if record.schema ~= SCHEMA or (record.status ~= 'READY' and record.status ~= 'RETRY_WAIT') then return end
-  local size = #record.spec + #record.payload
+  local size = #record.spec + #record.payload + #(record.progress or '')
   if claimed == 0 or (claimed < max_items and bytes + size <= max_bytes) then
     claim(record)
     claimed, bytes = claimed + 1, bytes + size
-    held[claimed] = record.id .. ' ' .. record.fence
+    if request ~= '' then held[claimed] = record.id .. ' ' .. record.fence end
     return
   end
   more = true
@@ -103,6 +107,6 @@ for i = 1, #found do
   end
 end
 replies[2] = more and 1 or 0
-if request ~= '' then redis.call('SET', request_key, table.concat(held, ' '), 'PX', REQUEST_TTL) end
+if claimed > 0 and request ~= '' then redis.call('SET', request_key, table.concat(held, ' '), 'PX', REQUEST_TTL) end
 commit()
 return replies

@@ -3,7 +3,7 @@
 -- Transition: none
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (unused), reply group, place after which to begin (0: at the beginning), limit (items), limit (bytes of
---   outputs; the first outcome is always given)
+--   everything; the first outcome is always given)
 -- Returns: place of the last one, whether there are more (1 or 0), then for each: id, then its fields as in
 --   include/outcome_fields.lua
 -- Statuses: none
@@ -16,7 +16,7 @@ local found = redis.call('ZRANGEBYSCORE', outbox, '(' .. ARGV[3], '+inf', 'WITHS
 local replies, bytes = { ARGV[3], #found == 2 * limit and 1 or 0 }, 0
 for i = 1, #found, 2 do
   local outcome = read_outcome(found[i])
-  bytes = bytes + #outcome[OUTPUT_AT]
+  for j = 1, #outcome do bytes = bytes + #outcome[j] end
   if i > 1 and bytes > max_bytes then
     replies[2] = 1
     break

@@ -99,6 +99,7 @@ end
 local function expire(record)
   local limit = attempt_end(record)
   if record.received == '0' then
+    remember_attempt(record, 'OFFER_EXPIRED')
     place(record, 'READY', record.order)
     herald('ready')
   elseif limit and limit <= now then

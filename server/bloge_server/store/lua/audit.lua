@@ -1,0 +1,80 @@
+-- Proves that items stand in exactly the indexes that their status and outcome ask for; on request puts them right.
+-- Transition: none
+-- Keys: ready, leases, retry, deadlines, dead, finished, topic
+-- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), repair (1 or 0), reply group in whose outbox the
+--   items were found (-: found elsewhere), then item ids
+-- Returns: for each finding: item id, problem, whether it was repaired (1 or 0)
+-- Statuses: none
+-- Atomic: the whole batch
+--- @include topic
+--- @include record
+--- @include settle
+local repair, found_group = ARGV[4] == '1', ARGV[5]
+local FOUND_IN = { 'ready', 'leases', 'retry', 'dead', 'deadlines', 'finished' }
+local findings = {}
+
+local function report(id, problem)
+  findings[#findings + 1] = { id, problem, repair and 1 or 0 }
+end
+
+-- Returns the score that an item must have in each index, by the index's name.
+local function expected(record)
+  local wanted = {}
+  local index = INDEX[record.status]
+  if index == 'ready' then wanted.ready = record.order elseif index then wanted[index] = NOW end
+  if record.outcome == NONE then
+    if record.suspend_deadline ~= NONE then wanted.deadlines = record.suspend_deadline end
+  elseif record.status ~= 'DEAD_LETTER' then
+    wanted.finished = int(now + RETENTION)
+  end
+  return wanted
+end
+
+local function check_outbox(record, wanted)
+  if record.outcome == NONE or record.reply_group == NONE then return end
+  local outbox = base .. 'outbox:' .. record.reply_group
+  if redis.call('ZSCORE', outbox, record.id) then
+    wanted.finished = nil -- its retention begins with the acknowledgement
+  elseif record.status ~= 'DEAD_LETTER' and not redis.call('ZSCORE', keys.finished, record.id) then
+    wanted.finished = nil
+    report(record.id, 'has an outcome that is neither in its outbox nor acknowledged')
+    outcomes = (outcomes or tonumber(redis.call('HGET', keys.topic, 'outcomes') or 0)) + 1
+    counters.outcomes = outcomes
+    index_add(outbox, outcomes, record.id)
+    herald('outcome ' .. record.reply_group)
+  end
+end
+
+local function check(id, record)
+  local wanted = {}
+  if record then
+    wanted = expected(record)
+    check_outbox(record, wanted)
+  end
+  for _, name in ipairs(FOUND_IN) do
+    local stands = redis.call('ZSCORE', keys[name], id)
+    if stands and not wanted[name] then
+      report(id, record and (record.status .. ' but stands in ' .. name) or ('no record, but stands in ' .. name))
+      index_remove(keys[name], id)
+    elseif wanted[name] and not stands then
+      report(id, record.status .. ' but does not stand in ' .. name)
+      index_add(keys[name], wanted[name], id)
+      herald_due(now)
+    end
+  end
+end
+
+-- An entry of an outbox must have an outcome for that reply group.
+local function check_found(id, record)
+  if record and record.outcome ~= NONE and record.reply_group == found_group then return end
+  report(id, (record and 'no outcome' or 'no record') .. ', but stands in the outbox of ' .. found_group)
+  index_remove(base .. 'outbox:' .. found_group, id)
+end
+
+for i = 6, #ARGV do
+  local record = load(ARGV[i])
+  if found_group ~= NONE then check_found(ARGV[i], record) end
+  if not record or record.schema == SCHEMA then check(ARGV[i], record) end
+end
+if repair then commit() end
+return findings

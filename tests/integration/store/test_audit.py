@@ -1,0 +1,116 @@
+"""The auditor finds what was broken by hand, says nothing about what is right, and repairs."""
+
+import pytest
+
+from bloge_server.domain.lifecycle import Status
+from bloge_server.store import topics
+from bloge_server.store.audit import Auditor, Finding
+
+from .conftest import LEASE_MS, Bench, new, parsed
+
+
+async def _findings(bench: Bench, *, repair: bool = False) -> list[Finding]:
+    auditor = Auditor(bench.store, bench.namespace, repair=repair)
+    return [finding async for step in auditor.run() for finding in step.findings]
+
+
+async def _one_of_each(bench: Bench) -> None:
+    """Have an item in each place."""
+    await bench.enqueue(
+        *(new(name, suspend_timeout_ms=90_000) for name in ("done", "dead", "acknowledged", "claimed", "ready")),
+        new("waiting", start_delay_ms=1000),
+    )
+    done, dead, acknowledged, _ = await bench.claim(4)
+    await bench.complete(parsed(done.token))
+    await bench.complete(parsed(acknowledged.token))
+    await bench.store.acknowledge(bench.namespace, "topic", ["acknowledged"])
+    await bench.fail(parsed(dead.token))
+
+
+async def test_a_sound_store_has_no_findings(bench: Bench) -> None:
+    """Whatever the statuses, nothing is reported, and every item was looked at."""
+    await _one_of_each(bench)
+    steps = [step async for step in Auditor(bench.store, bench.namespace).run()]
+    assert [finding for step in steps for finding in step.findings] == []
+    assert sum(step.checked for step in steps) >= 6
+
+
+@pytest.mark.parametrize(
+    ("index", "item_id"),
+    [
+        ("ready", "ready"),
+        ("leases", "claimed"),
+        ("retry", "waiting"),
+        ("dead", "dead"),
+        ("deadlines", "ready"),
+        ("finished", "acknowledged"),
+        ("outbox:group", "done"),
+    ],
+)
+async def test_a_missing_entry_is_found_and_put_back(bench: Bench, index: str, item_id: str) -> None:
+    """An item that fell out of an index stands there again after a repair, and the store is sound."""
+    await _one_of_each(bench)
+    before = await bench.indexes(item_id)
+    await bench.client.zrem(f"bloge:{{{bench.namespace}/t/topic}}:{index}", item_id)
+    (found,) = await _findings(bench)
+    assert (found.item_id, found.repaired) == (item_id, False)
+    (repaired,) = await _findings(bench, repair=True)
+    assert repaired.repaired
+    assert await _findings(bench) == []
+    # Whether an outcome was acknowledged cannot be known any more: it is delivered again, which is harmless.
+    assert await bench.indexes(item_id) == (before if index != "finished" else {"outbox:group"})
+
+
+@pytest.mark.parametrize("index", ["ready", "leases", "retry", "dead", "deadlines", "finished", "outbox:group"])
+async def test_an_entry_without_a_record_is_found_and_removed(bench: Bench, index: str) -> None:
+    """What an index names but nobody stored goes away."""
+    await bench.enqueue(new())
+    await bench.client.zadd(f"bloge:{{{bench.namespace}/t/topic}}:{index}", {"ghost": 1})
+    found = await _findings(bench, repair=True)
+    assert {finding.item_id for finding in found} == {"ghost"}
+    assert await _findings(bench) == []
+    assert await bench.indexes("ghost") == set()
+
+
+async def test_an_item_in_two_places_is_found(bench: Bench) -> None:
+    """An item stands in exactly one status index."""
+    await bench.enqueue(new())
+    await bench.client.zadd(f"bloge:{{{bench.namespace}/t/topic}}:dead", {"a": 1})
+    (found,) = await _findings(bench, repair=True)
+    assert found.problem == "READY but stands in dead"
+    assert await bench.indexes() == {"ready"}
+
+
+async def test_a_leased_item_without_a_lease_entry_comes_back(bench: Bench) -> None:
+    """The classic orphan: claimed, but no sweep would ever look at it. After the repair its lease lapses."""
+    await bench.enqueue(new())
+    await bench.claim_one()
+    await bench.client.zrem(f"bloge:{{{bench.namespace}/t/topic}}:leases", "a")
+    bench.clock.pass_ms(LEASE_MS)
+    await bench.sweep()
+    assert (await bench.item()).state.status is Status.CLAIMED
+    await _findings(bench, repair=True)
+    await bench.sweep()
+    assert (await bench.item()).state.status is Status.RETRY_WAIT
+
+
+async def test_a_topic_that_nobody_knows_is_announced(bench: Bench) -> None:
+    """Items of a topic that fell out of the list of topics are found, and the topic is listed again."""
+    await bench.enqueue(new())
+    await bench.client.srem(f"bloge:{{{bench.namespace}}}:topics", "topic")
+    (found,) = await _findings(bench, repair=True)
+    assert (found.worker_topic, found.item_id) == ("topic", "")
+    assert await bench.store.topics(bench.namespace) == ["topic"]
+
+
+async def test_counts_and_pause(bench: Bench) -> None:
+    """A topic's counts are those of its indexes; while it is paused nothing is claimed."""
+    await _one_of_each(bench)
+    bench.clock.pass_ms(500)
+    view = await topics.describe(bench.store, bench.namespace, "topic")
+    assert view == (1, 1, 1, 1, 1, 500, False, -1)
+    await topics.set_paused(bench.store, bench.namespace, "topic", paused=True)
+    assert await bench.claim() == []
+    assert (await topics.describe(bench.store, bench.namespace, "topic")).paused
+    await topics.set_paused(bench.store, bench.namespace, "topic", paused=False)
+    assert len(await bench.claim()) == 1
