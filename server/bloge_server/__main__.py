@@ -1,9 +1,9 @@
-"""`bloge-server`: runs a control plane."""
+"""`bloge-server`: runs a control plane; `bloge-server audit` checks a store."""
 
 import asyncio
 import sys
 
-from bloge_server import app, config
+from bloge_server import app, audit_command, config
 from bloge_server.errors import StartupError
 from bloge_server.telemetry import logging
 
@@ -18,6 +18,8 @@ else:
 def main() -> int:
     """Run a server; return the exit code."""
     try:
+        if sys.argv[1:2] == ["audit"]:
+            return audit_command.main(sys.argv[2:])
         settings = config.load(sys.argv[1:])
         logging.configure(settings.log_format, settings.log_level)
         with asyncio.Runner(loop_factory=_loop_factory) as runner:

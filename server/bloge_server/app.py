@@ -52,9 +52,10 @@ class App:
         )
         self._workers = WorkerService(self.store, self._pump, stream_settings)
         work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
-        self._server, self._health = rpc_server.build(
-            self._workers, work_items, OpsService(self.store, settings.max_payload_bytes)
+        operations = OpsService(
+            self.store, max_payload_bytes=settings.max_payload_bytes, backlog_limit=settings.backlog_limit
         )
+        self._server, self._health = rpc_server.build(self._workers, work_items, operations)
         self._wire()
 
     def _wire(self) -> None:

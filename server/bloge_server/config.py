@@ -85,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bloge-server",
         description="Leases BLOGE work items to remote workers over gRPC.",
-        epilog="Each flag can also be given as a variable (--data-dir: BLOGE_DATA_DIR) or in a TOML file (data_dir).",
+        epilog=(
+            "Each flag can also be given as a variable (--data-dir: BLOGE_DATA_DIR) or in a TOML file (data_dir)."
+            " 'bloge-server audit --help' tells how to check a store."
+        ),
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("--config", metavar="FILE", help="a TOML file with settings (BLOGE_CONFIG)")

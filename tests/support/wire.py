@@ -143,6 +143,11 @@ class WorkSession(Conversation[frames.WorkRequest, frames.WorkResponse]):
             found.update({verdict.report_id: verdict for verdict in self.expect("verdicts").verdicts})
         return found
 
+    def forget(self) -> None:
+        """Read what was sent so far, and forget it."""
+        self.settle()
+        self._kept.clear()
+
     def settle(self, ping_id: int = 1) -> None:
         """Wait until every frame that was sent before has been read by the server."""
         self.send(frames.WorkRequest(ping=frames.Ping(ping_id=ping_id)))

@@ -68,12 +68,30 @@ def stream(
     return call
 
 
+def stream_response(
+    method: Callable[[_Service, _Request], AsyncIterator[_Response]],
+) -> Callable[[_Service, _Request, _Context], AsyncIterator[_Response]]:
+    """Make a servicer method of an async generator that takes one request, yields frames and raises our errors."""
+
+    @functools.wraps(method)
+    async def call(self: _Service, request: _Request, context: _Context) -> AsyncIterator[_Response]:
+        try:
+            async for frame in method(self, request):
+                yield frame
+        except RemoteWorkersError as error:
+            await refuse(context, error)
+        except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it unexplained
+            await refuse_unforeseen(context, method.__qualname__, error)
+
+    return call
+
+
 def completes(service: ServiceDescriptor) -> Callable[[type[_Service]], type[_Service]]:
     """Give a servicer every method of its service that it does not define: it answers NOT_IMPLEMENTED."""
 
     def complete(servicer: type[_Service]) -> type[_Service]:
         for method in service.methods:
-            if method.name not in vars(servicer):
+            if not hasattr(servicer, method.name):
                 setattr(servicer, method.name, _not_implemented(f"{service.name}.{method.name}"))
         return servicer
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from bloge_server.store import keys
 from bloge_server.store.redis_store import RedisStore
 
 
@@ -30,3 +31,10 @@ async def describe(store: RedisStore, namespace: str, worker_topic: str) -> Topi
 async def set_paused(store: RedisStore, namespace: str, worker_topic: str, *, paused: bool) -> None:
     """Stop claims of a topic, or allow them again; held leases go on."""
     await store.read("set_paused", namespace, worker_topic, [int(paused)])
+
+
+async def ids_in(store: RedisStore, namespace: str, worker_topic: str, index: str, start: int, limit: int) -> list[str]:
+    """Return ids from an index, in its order, from a position on."""
+    key = keys.topic_base(namespace, worker_topic) + index
+    found: list[bytes] = await store.command("ZRANGE", key, start, start + limit - 1)
+    return [member.decode() for member in found]

@@ -57,7 +57,7 @@ def test_a_wrong_name_is_shown_shortened() -> None:
 
 
 def test_the_refusal_of_a_large_batch_fits_a_trailer() -> None:
-    """gRPC drops a trailer of more than 8 KiB, and with it the reason; so a long list of fields is cut, and says so."""
+    """Clients drop a trailer of more than 8 KiB, and the reason with it; so a long list is cut, and says so."""
     checks = Checks()
     for index in range(500):
         checks.name(f"items[{index}].item_id", "/" * 100)

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
-from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2 as pb
+from bloge.remote_workers.v1 import lease_pb2
+from bloge.remote_workers.v1 import work_stream_pb2 as pb
 from bloge_server.rpc.frames import FrameQueue
 
 OFFERS = pb.WorkResponse(offers=pb.Offers(offer_sequence=1))
@@ -56,11 +57,10 @@ async def test_what_is_there_goes_out_before_the_error() -> None:
     frames = FrameQueue()
     frames.put(URGENT[0])
     frames.close(RemoteWorkersError(Reason.STORE_UNAVAILABLE, "gone"))
-    sent = []
+    draining = frames.drain()
+    assert await anext(draining) == URGENT[0]
     with pytest.raises(RemoteWorkersError, match="gone"):
-        async for frame in frames.drain():
-            sent.append(frame)
-    assert sent == [URGENT[0]]
+        await anext(draining)
 
 
 async def test_the_first_error_is_told() -> None:

@@ -1,0 +1,156 @@
+"""The part of `OpsService` that is about topics: counts, pause and resume, lists, the audit."""
+
+import base64
+from collections.abc import AsyncIterator
+
+from bloge.remote_workers.errors import FieldViolation, Reason, RemoteWorkersError
+from bloge.remote_workers.v1 import ops_service_pb2 as pb
+from bloge.remote_workers.v1 import work_item_pb2
+from bloge_server.domain.lifecycle import INDEX_OF, Status
+from bloge_server.rpc import items
+from bloge_server.rpc import reports as convert
+from bloge_server.rpc.boundary import stream_response, unary
+from bloge_server.rpc.fields import Checks
+from bloge_server.store import topics
+from bloge_server.store.audit import Auditor, Finding
+from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.topics import TopicView
+
+_TOPIC_PAGE = 100
+_ITEM_PAGE = 50
+_MAX_PAGE = 1000
+
+
+class TopicOps:
+    """Topics of a store, for people.
+
+    Args:
+        store: where they live.
+        backlog_limit: what the server says where a topic does not.
+    """
+
+    def __init__(self, store: RedisStore, backlog_limit: int) -> None:
+        self._store = store
+        self._backlog_limit = backlog_limit
+
+    @unary
+    async def ListTopics(self, request: pb.ListTopicsRequest) -> pb.ListTopicsResponse:
+        """List topics by name, with their counts."""
+        checks = Checks()
+        namespace = checks.namespace(request.namespace)
+        size = checks.number("page_size", request.page_size or _TOPIC_PAGE, 1, _MAX_PAGE)
+        checks.done()
+        after = _from_token(request.page_token)
+        names = [name for name in await self._store.topics(namespace) if name > after]
+        response = pb.ListTopicsResponse()
+        for name in names[:size]:
+            response.topics.append(self._topic(namespace, name, await topics.describe(self._store, namespace, name)))
+        if len(names) > size:
+            response.next_page_token = _to_token(names[size - 1])
+        return response
+
+    @unary
+    async def GetTopic(self, request: pb.GetTopicRequest) -> pb.GetTopicResponse:
+        """Read one topic."""
+        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        view = await topics.describe(self._store, namespace, topic)
+        return pb.GetTopicResponse(topic=self._topic(namespace, topic, view))
+
+    @unary
+    async def PauseTopic(self, request: pb.PauseTopicRequest) -> pb.PauseTopicResponse:
+        """Stop claims of a topic."""
+        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        await topics.set_paused(self._store, namespace, topic, paused=True)
+        return pb.PauseTopicResponse()
+
+    @unary
+    async def ResumeTopic(self, request: pb.ResumeTopicRequest) -> pb.ResumeTopicResponse:
+        """Allow claims of a topic again."""
+        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        await topics.set_paused(self._store, namespace, topic, paused=False)
+        return pb.ResumeTopicResponse()
+
+    @unary
+    async def ListWorkItems(self, request: pb.ListWorkItemsRequest) -> pb.ListWorkItemsResponse:
+        """List the items of an open status, in the order of their index."""
+        checks = Checks()
+        size = checks.number("page_size", request.page_size or _ITEM_PAGE, 1, _MAX_PAGE)
+        name = work_item_pb2.WorkItemStatus.Name(request.status).removeprefix("WORK_ITEM_STATUS_")
+        index = INDEX_OF.get(Status(name)) if name in Status.__members__ else None
+        if index is None:
+            checks.wrong("status", "must be READY, CLAIMED, RETRY_WAIT or DEAD_LETTER: other items stand in no list")
+        checks.done()
+        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        start = int(_from_token(request.page_token) or 0)
+        ids = await topics.ids_in(self._store, namespace, topic, index or "", start, size)
+        response = pb.ListWorkItemsResponse()
+        for stored in await self._store.get(namespace, topic, ids):
+            if stored is not None:
+                response.items.append(items.item(stored, payload=False))
+        if len(ids) == size:
+            response.next_page_token = _to_token(str(start + size))
+        return response
+
+    @stream_response
+    async def Audit(self, request: pb.AuditRequest) -> AsyncIterator[pb.AuditResponse]:
+        """Prove that every item stands where it should."""
+        checks = Checks()
+        namespace = checks.namespace(request.namespace)
+        topic = checks.optional_name("worker_topic", request.worker_topic, "")
+        checks.done()
+        checked = 0
+        async for step in Auditor(self._store, namespace, topic, repair=request.repair).run():
+            checked += step.checked
+            yield pb.AuditResponse(item_count=checked, findings=map(_finding, step.findings))
+        yield pb.AuditResponse(item_count=checked, done=True)
+
+    async def _known(self, namespace: str, worker_topic: str) -> tuple[str, str]:
+        """Return a topic's name, checked.
+
+        Raises:
+            RemoteWorkersError: INVALID_FIELD, or NOT_FOUND if nothing was ever enqueued there.
+        """
+        checks = Checks()
+        name = checks.namespace(namespace)
+        checks.name("worker_topic", worker_topic)
+        checks.done()
+        if worker_topic not in await self._store.topics(name):
+            raise RemoteWorkersError(Reason.NOT_FOUND, f"nothing was ever enqueued to topic {worker_topic!r}")
+        return name, worker_topic
+
+    def _topic(self, namespace: str, worker_topic: str, view: TopicView) -> pb.Topic:
+        oldest = view.oldest_ready_ms
+        return pb.Topic(
+            namespace=namespace,
+            worker_topic=worker_topic,
+            paused=view.paused,
+            ready_count=view.ready,
+            claimed_count=view.claimed,
+            retry_wait_count=view.retry_wait,
+            dead_letter_count=view.dead,
+            finished_count=view.finished,
+            oldest_ready_age=convert.duration(oldest) if oldest >= 0 else None,
+            backlog_limit=view.backlog_limit if view.backlog_limit >= 0 else self._backlog_limit,
+        )
+
+
+def _finding(finding: Finding) -> pb.AuditFinding:
+    return pb.AuditFinding(
+        item=work_item_pb2.WorkItemRef(
+            namespace=finding.namespace, worker_topic=finding.worker_topic, item_id=finding.item_id
+        ),
+        problem=finding.problem,
+        repaired=finding.repaired,
+    )
+
+
+def _to_token(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _from_token(token: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(token).decode()
+    except ValueError as error:
+        violation = FieldViolation("page_token", "must be empty or from the previous page's reply")
+        raise RemoteWorkersError(Reason.INVALID_FIELD, "page_token is not one", fields=(violation,)) from error
