@@ -93,6 +93,7 @@ def item(stored: StoredItem, *, payload: bool = True) -> pb.WorkItem:
         late_outputs=_late_outputs(stored, whole=payload),
         progress=stored.fields.get("progress", b""),
         replay_count=int(stored.fields.get("replay_count", b"0")),
+        cancel_requested="cancel_requested" in stored.fields,
     )
     if (found := stored.outcome) is not None:
         message.outcome.CopyFrom(outcome(found))

@@ -11,7 +11,9 @@ from bloge_server.rpc import items
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.boundary import stream_response, unary
 from bloge_server.rpc.fields import Checks
+from bloge_server.rpc.recorded import check_action, recorded
 from bloge_server.store import topics
+from bloge_server.store.actions import ActionLog
 from bloge_server.store.audit import Auditor, Finding
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.topics import TopicView
@@ -59,16 +61,32 @@ class TopicOps:
     @unary
     async def PauseTopic(self, request: pb.PauseTopicRequest) -> pb.PauseTopicResponse:
         """Stop claims of a topic."""
+        checks = Checks()
+        check_action(checks, request.action)
+        checks.done()
         namespace, topic = await self._known(request.namespace, request.worker_topic)
-        await topics.set_paused(self._store, namespace, topic, paused=True)
-        return pb.PauseTopicResponse()
+
+        async def act() -> pb.PauseTopicResponse:
+            await topics.set_paused(self._store, namespace, topic, paused=True)
+            return pb.PauseTopicResponse()
+
+        log = ActionLog(self._store)
+        return await recorded(log, "PauseTopic", (namespace, topic), request, pb.PauseTopicResponse, act)
 
     @unary
     async def ResumeTopic(self, request: pb.ResumeTopicRequest) -> pb.ResumeTopicResponse:
         """Allow claims of a topic again."""
+        checks = Checks()
+        check_action(checks, request.action)
+        checks.done()
         namespace, topic = await self._known(request.namespace, request.worker_topic)
-        await topics.set_paused(self._store, namespace, topic, paused=False)
-        return pb.ResumeTopicResponse()
+
+        async def act() -> pb.ResumeTopicResponse:
+            await topics.set_paused(self._store, namespace, topic, paused=False)
+            return pb.ResumeTopicResponse()
+
+        log = ActionLog(self._store)
+        return await recorded(log, "ResumeTopic", (namespace, topic), request, pb.ResumeTopicResponse, act)
 
     @unary
     async def ListWorkItems(self, request: pb.ListWorkItemsRequest) -> pb.ListWorkItemsResponse:

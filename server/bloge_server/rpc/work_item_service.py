@@ -100,7 +100,7 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         for topic, indexes in _by_topic(refs).items():
             answers = await self._store.cancel(*topic, [refs[index][1] for index in indexes], request.reason)
             for index, acted in zip(indexes, answers, strict=True):
-                results[index].cancelled = acted.answer == "CANCELLED"
+                results[index].cancelled = acted.answer in {"CANCELLED", "CANCEL_REQUESTED"}
                 if not results[index].cancelled:
                     results[index].error.CopyFrom(to_status(items.refusal(request.items[index], acted)))
         return pb.CancelResponse(results=results)

@@ -4,6 +4,8 @@
 |---|---|---|
 | `bloge:namespaces` | SET | namespaces that have topics |
 | `bloge:{<ns>}:topics` | SET | topics of a namespace, written before a topic's first enqueue |
+| `bloge:{<ns>}:actions` | STREAM | what people did, capped |
+| `bloge:{<ns>}:action:<request id>` | STRING | what an action with this request id answered, for a day |
 | `bloge:{<ns>/t/<topic>}:ready` | ZSET | item id -> (99 - priority) * 2^46 + sequence |
 | `...:leases` | ZSET | item id -> lease deadline, ms |
 | `...:retry` | ZSET | item id -> due time, ms |
@@ -44,6 +46,16 @@ def wake_channel(namespace: str, worker_topic: str) -> str:
 def topics(namespace: str) -> str:
     """Return the key of a namespace's topics."""
     return f"bloge:{{{namespace}}}:topics"
+
+
+def actions(namespace: str) -> str:
+    """Return the key of what people did in a namespace."""
+    return f"bloge:{{{namespace}}}:actions"
+
+
+def action_reply(namespace: str, request_id: str) -> str:
+    """Return the key of an action's reply."""
+    return f"bloge:{{{namespace}}}:action:{request_id}"
 
 
 def topic_of_channel(channel: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import pytest
 
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lifecycle import Outcome, Status
+from bloge_server.domain.reports import Complete
 from bloge_server.domain.work_item import ClaimOrder, NewItem
 
 from .conftest import LEASE_MS, OFFER_MS, Bench, new, parsed
@@ -328,6 +329,18 @@ async def test_cancel_ends_an_open_item(bench: Bench) -> None:
         assert acted.answer == "CANCELLED"
     assert (await bench.complete(token)).reason is Reason.CANCELLED
     assert await bench.indexes() == {"outbox:group"}
+
+
+async def test_cancelling_an_execution_leaves_it_to_its_owner(bench: Bench) -> None:
+    """An EXECUTE_GRAPH item stays claimable; its owner then completes it as cancelled."""
+    await bench.enqueue(new(item_type="EXECUTE_GRAPH", attempt_timeout_ms=0))
+    (acted,) = await bench.store.cancel(bench.namespace, "topic", ["a"], "why")
+    assert acted == ("CANCEL_REQUESTED", "READY", "-")
+    token = await bench.claim_one()
+    assert (await bench.item()).fields["cancel_requested"] == b"1"
+    report = Complete(token, "cancelled", b"", "c")
+    assert (await bench.store.complete(bench.namespace, "topic", [report]))[0].accepted
+    assert (await bench.item()).state.outcome is Outcome.CANCELLED
 
 
 async def test_cancel_leaves_an_outcome_alone(bench: Bench) -> None:

@@ -269,7 +269,7 @@ class CancelResult(_message.Message):
     CANCELLED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     cancelled: _builtins.bool
-    """True if it is cancelled, by this call or an earlier one."""
+    """True if it is cancelled, by this call or an earlier one. For an EXECUTE_GRAPH item: its owner will carry it out."""
     @_builtins.property
     def item(self) -> _work_item_pb2.WorkItemRef:
         """The item."""

@@ -1,9 +1,10 @@
 -- Cancels open items; running workers are told.
--- Transition: READY, CLAIMED, RETRY_WAIT -> CANCELLED; DEAD_LETTER without outcome -> CANCELLED
+-- Transition: READY, CLAIMED, RETRY_WAIT -> CANCELLED; DEAD_LETTER without outcome -> CANCELLED. An open EXECUTE_GRAPH
+--   item stays where it is: its owner learns that cancellation was asked for, and carries it out
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), reason, then item ids
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
--- Statuses: CANCELLED, HAS_OUTCOME, NOT_FOUND
+-- Statuses: CANCELLED, CANCEL_REQUESTED, HAS_OUTCOME, NOT_FOUND
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
@@ -14,6 +15,10 @@ local function cancel(record)
   settle(record)
   if record.outcome == 'CANCELLED' then return 'CANCELLED' end
   if record.outcome ~= NONE then return 'HAS_OUTCOME' end
+  if string.match(record.policy, '%S+$') == 'EXECUTE_GRAPH' then
+    put(record, 'cancel_requested', '1')
+    return 'CANCEL_REQUESTED'
+  end
   if record.status == 'CLAIMED' then stop_worker(record, 'CANCELLED') end
   place(record, 'CANCELLED')
   put(record, 'cancel_reason', ARGV[4])

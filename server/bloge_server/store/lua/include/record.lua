@@ -12,8 +12,7 @@ local HISTORY_ENTRIES, HISTORY_BYTES, CLAIMS_KEPT = 32, 262144, 16
 
 local records = {}
 
--- One constructor with every word makes the table once, at its full size; growing it word by word costs more than all
--- the rest of a call.
+-- One constructor makes the table once, at its full size; growing it word by word costs more than the rest of a call.
 local function unpacked(id, key, policy, state)
   local schema, suspend_deadline, attempt_timeout, reply_group = string.match(policy, POLICY_WORDS)
   local status, order, fence, nonce, worker, claimed, lease, received, decided, retry_count, lease_loss_count,
@@ -39,8 +38,7 @@ local function state_text(record)
     .. ' ' .. record.outcome .. ' ' .. record.outcome_at
 end
 
--- Returns the record of an item, nil if there is none. A script that needs more fields of every item names them in
--- `extra`; they are read in the same call.
+-- Returns the record of an item, nil if there is none. Fields that are named besides are read in the same call.
 local function load(id, ...)
   local record = records[id]
   if record ~= nil then return record or nil end
