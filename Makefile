@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := protos worker_sdk orchestrator server
-SOURCES := $(MEMBERS) requirements tests examples benchmarks
+SOURCES := $(MEMBERS) requirements docs tests examples benchmarks
 
 .PHONY: help
 help: ## List the targets
@@ -40,6 +40,10 @@ run: install ## Start a server on the embedded store (data in ./data); flags wit
 test: install ## Run the tests; choose with ARGS="tests/unit -k lease"
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: test-long
+test-long: install ## Walk 2,000 random histories of 100 steps
+	@LONG=1 $(BIN)/python -m pytest tests/property --timeout 7200 $(ARGS)
+
 .PHONY: verify
 verify: install ## Check style, types, imports and generated files; changes nothing
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -47,6 +51,7 @@ verify: install ## Check style, types, imports and generated files; changes noth
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python protos/generate.py --check
+	@$(BIN)/python docs/generate.py --check
 	@echo "verify: all checks passed"
 
 .PHONY: fix
@@ -57,6 +62,10 @@ fix: install ## Format the code and mend what can be mended by itself
 .PHONY: proto
 proto: install ## Generate the Python stubs from the protos
 	@$(BIN)/python protos/generate.py
+
+.PHONY: docs
+docs: install ## Generate the pages that repeat code
+	@$(BIN)/python docs/generate.py
 
 .PHONY: load
 load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once

@@ -13,12 +13,14 @@
 | `...:dead` | ZSET | item id -> dead-letter time, ms |
 | `...:finished` | ZSET | item id -> end of retention, ms |
 | `...:topic` | HASH | sequence counter, settings |
-| `...:outbox:<reply group>` | ZSET | item id -> outcome time, ms; outcomes not acknowledged |
+| `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
 | `...:workers` | ZSET | worker id -> last seen, ms |
 | `...:worker:<id>` | HASH | what the worker said of itself |
 | `...:wake` | channel | sharded pub/sub: what changed |
+| `...:mark` | STRING | written where a call waits for replicas, see `mark`; for 60 s |
+| `...:guard` | none | never written; on a cluster every script declares it, see `guard` |
 """
 
 INDEXES = ("ready", "leases", "retry", "deadlines", "dead", "finished", "topic")
@@ -41,6 +43,22 @@ def topic_keys(namespace: str, worker_topic: str) -> list[str]:
 def wake_channel(namespace: str, worker_topic: str) -> str:
     """Return the sharded channel on which a topic's changes are told."""
     return topic_base(namespace, worker_topic) + "wake"
+
+
+def guard(namespace: str, worker_topic: str) -> str:
+    """Return a key that does not exist.
+
+    While a slot moves key by key, a node refuses scripts with TRYAGAIN if a declared key is missing. Scripts write keys
+    that they cannot declare, such as those of items; one missing key among the declared ones keeps every script from
+    starting that could not end.
+    """
+    return topic_base(namespace, worker_topic) + "guard"
+
+
+def mark(key: str) -> str:
+    """Return a key in the slot of another one, which holds nothing that matters."""
+    tag = key[key.index("{") + 1 : key.index("}")] if "{" in key else key
+    return f"bloge:{{{tag}}}:mark"
 
 
 def topics(namespace: str) -> str:

@@ -1,15 +1,20 @@
-"""A real store whose time belongs to the test."""
+"""Real stores whose time belongs to the test: a single one and a cluster."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
+from bloge_server.store import connection
+from bloge_server.store.connection import Client
 from bloge_server.store.redis_store import RedisStore
+from support.cluster import ClusterProcesses, running_cluster
 
 TOPIC = "topic"
 LEASE_MS = 30_000
@@ -33,11 +38,18 @@ class Clock:
 
 
 class Bench:
-    """One topic of a real store, with short words for what tests do to it."""
+    """One topic of a real store, with short words for what tests do to it.
 
-    def __init__(self, client: "Redis", namespace: str) -> None:
+    Args:
+        way: the store's own way to it.
+        client: another client, to look behind the store's back and to break things.
+        namespace: of the topic.
+    """
+
+    def __init__(self, way: Client, client: Any, namespace: str) -> None:
         self.clock = Clock()
-        self.store = RedisStore(client, retention_ms=60_000, clock=self.clock, dice=lambda: 0.5)
+        self.store = RedisStore(way, retention_ms=60_000, clock=self.clock, dice=lambda: 0.5)
+        self.way = way
         self.client = client
         self.namespace = namespace
 
@@ -125,8 +137,23 @@ def new(item_id: str = "a", **changes: object) -> NewItem:
     return NewItem(item_id, "digest", b"", b"payload", reply_group="group")._replace(**changes)  # type: ignore[arg-type]  # the test names real fields
 
 
-@pytest.fixture
-async def bench(store_url: str, namespace: str) -> AsyncIterator[Bench]:
-    """Return a topic of the test's own."""
-    async with Redis.from_url(store_url) as client:
-        yield Bench(client, namespace)
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProcesses]:
+    """Return a cluster that all tests share; each test uses a namespace of its own."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as processes:
+        yield processes
+
+
+@pytest.fixture(params=["single", "cluster"])
+async def bench(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Bench]:
+    """Return a topic of the test's own on each form of store."""
+    async with AsyncExitStack() as stack:
+        if request.param == "single":
+            url = request.getfixturevalue("store_url")
+            client: Any = await stack.enter_async_context(Redis.from_url(url))
+        else:
+            processes: ClusterProcesses = request.getfixturevalue("cluster")
+            url = processes.url
+            client = await stack.enter_async_context(RedisCluster.from_url(processes.nodes[0].url))
+        way = await stack.enter_async_context(connection.connect(url))
+        yield Bench(way, client, namespace)

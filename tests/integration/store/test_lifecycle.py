@@ -34,7 +34,7 @@ async def test_enqueue_with_a_delay_waits(bench: Bench) -> None:
 
 async def test_backlog_limit_refuses(bench: Bench) -> None:
     """Beyond the backlog limit an enqueue is refused, and the items before it stand."""
-    limited = type(bench.store)(bench.client, backlog_limit=2, clock=bench.clock)
+    limited = type(bench.store)(bench.way, backlog_limit=2, clock=bench.clock)
     statuses = await limited.enqueue(bench.namespace, "limited", [new("a"), new("b"), new("c")])
     assert [each.status for each in statuses] == ["CREATED", "CREATED", "FULL"]
 

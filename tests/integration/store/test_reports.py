@@ -109,6 +109,15 @@ async def test_a_complete_after_a_release_counts_while_nobody_took_over(bench: B
     assert (await bench.complete(token)).accepted
 
 
+async def test_a_release_repeated_after_its_complete_gets_the_same_answer(bench: Bench) -> None:
+    """Both decisions of one token are kept, each for its own repetition."""
+    await bench.enqueue(new())
+    token = await bench.claim_one()
+    released, completed = await bench.release(token), await bench.complete(token)
+    assert (await bench.release(token), await bench.complete(token)) == (released, completed)
+    assert (await bench.fail(token)).reason is Reason.CONFLICTING_REPORT
+
+
 async def test_a_late_heartbeat_takes_the_item_back(bench: Bench) -> None:
     """A worker that comes back in time keeps its item, with the same fence."""
     await bench.enqueue(new())

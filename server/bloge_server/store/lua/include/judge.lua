@@ -27,8 +27,11 @@ end
 
 -- Returns the answer for a token that has decided already; nil if `kind` may still go on.
 local function answer_decided(record, decision, kind, digest)
-  local decided_kind, decided_digest, decided_answer = string.match(decision, '^([^:]+):([^:]*):(.*)$')
-  if decided_kind == kind and decided_digest == digest then return (string.gsub(decided_answer, ',', ' ')) end
+  local decided_kind, decided_digest, decided_answer
+  for one in string.gmatch(decision, '[^|]+') do
+    decided_kind, decided_digest, decided_answer = string.match(one, '^([^:]+):([^:]*):(.*)$')
+    if decided_kind == kind and decided_digest == digest then return (string.gsub(decided_answer, ',', ' ')) end
+  end
   if decided_kind == 'timeout' then return answer('LEASE_EXPIRED', record) end
   -- A release hands the right to run back, but work that was finished all the same counts if nobody took over.
   if decided_kind == 'release' and FINISHES[kind] and standing(record) == 'LAPSED' then return nil end

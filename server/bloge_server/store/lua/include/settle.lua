@@ -90,9 +90,11 @@ local function packed_decision(kind, digest, reply)
   return kind .. ':' .. digest .. ':' .. string.gsub(reply, ' ', ',')
 end
 
--- Notes what the item's last token decided, for the same report again.
+-- Notes what the item's last token decided, for the same report again. Work that was finished after a release is a second
+-- decision beside the first.
 local function decide_current(record, kind, digest, reply)
-  set(record, 'decided', packed_decision(kind, digest, reply))
+  local before = record.decided ~= NONE and (record.decided .. '|') or ''
+  set(record, 'decided', before .. packed_decision(kind, digest, reply))
 end
 
 -- Takes a lapsed lease away.

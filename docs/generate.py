@@ -1,0 +1,99 @@
+"""Writes the pages that repeat code: `generate.py` writes them, `generate.py --check` only compares."""
+
+import sys
+from pathlib import Path
+
+from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.status import CODES
+from bloge_server.config import Settings
+from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
+from bloge_server.store import keys, scripts
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
+
+
+def lifecycle() -> str:
+    """Return the page of the life of a work item."""
+    lines = [NOTE, "# The life of a work item\n", "```mermaid", "stateDiagram-v2", "  [*] --> READY: enqueue"]
+    lines.append("  [*] --> RETRY_WAIT: enqueue with a start delay")
+    arrows: dict[tuple[Status, Status], list[str]] = {}
+    for (status, event), targets in TRANSITIONS.items():
+        for target in sorted(targets):
+            arrows.setdefault((status, target), []).append(event.value)
+    lines += [f"  {start} --> {end}: {', '.join(events)}" for (start, end), events in arrows.items()]
+    lines += ["  DONE --> [*]: retention over", "  CANCELLED --> [*]: retention over", "```\n"]
+    lines += ["| status | stands in |", "|---|---|"]
+    lines += [
+        f"| {status} | `{INDEX_OF[status]}` |" if status in INDEX_OF else f"| {status} | no status index |"
+        for status in Status
+    ]
+    lines += [
+        "\nAn open item with a suspend deadline stands in `deadlines` too; an outcome that nobody acknowledged in its"
+    ]
+    lines += ["outbox; a finished item in `finished` until its retention is over.\n"]
+    lines += ["| from | event | to |", "|---|---|---|"]
+    lines += [
+        f"| {status} | {event} | {', '.join(sorted(targets))} |" for (status, event), targets in TRANSITIONS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def store() -> str:
+    """Return the page of keys and scripts."""
+    table = (keys.__doc__ or "").partition("\n\n")[2].strip()
+    lines = [
+        NOTE,
+        "# The store\n",
+        "All keys of a topic share one hash tag, so each script stays in one slot.\n",
+        table,
+    ]
+    lines += ["\n## Scripts\n", "| script | what it does | transition | atomic |", "|---|---|---|---|"]
+    for name in scripts.names():
+        script = scripts.load(name)
+        header = script.header
+        lines.append(f"| `{name}` | {script.summary} | {header['Transition']} | {header['Atomic']} |")
+    return "\n".join(lines) + "\n"
+
+
+def errors() -> str:
+    """Return the page of error reasons."""
+    lines = [NOTE, "# Error reasons\n", "What each one means, and what to do, stands in `error_reason.proto`.\n"]
+    lines += ["| reason | status code |", "|---|---|"]
+    lines += [f"| {reason} | {CODES[reason].name} |" for reason in Reason]
+    return "\n".join(lines) + "\n"
+
+
+def settings() -> str:
+    """Return the page of the server's settings."""
+    lines = [NOTE, "# Settings of the server\n"]
+    lines += ["| flag | variable | default | what it does |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        text = " ".join((field.description or "").split())
+        default = f"`{field.default}`" if field.default not in {"", None} else ""
+        lines.append(f"| `--{name.replace('_', '-')}` | `BLOGE_{name.upper()}` | {default} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"lifecycle.md": lifecycle, "store.md": store, "errors.md": errors, "settings.md": settings}
+
+
+def main() -> int:
+    """Write or check the pages."""
+    stale = [name for name, page in PAGES.items() if not _is_current(name, page())]
+    if sys.argv[1:] == ["--check"]:
+        for name in stale:
+            print(f"docs/{name} is not what the code says; run 'make docs'")
+        return 1 if stale else 0
+    for name in stale:
+        (HERE / name).write_text(PAGES[name]())
+    return 0
+
+
+def _is_current(name: str, text: str) -> bool:
+    path = HERE / name
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
