@@ -44,6 +44,14 @@ test: install ## Run the tests; choose with ARGS="tests/unit -k lease"
 test-long: install ## Walk 2,000 random histories of 100 steps
 	@LONG=1 $(BIN)/python -m pytest tests/property --timeout 7200 $(ARGS)
 
+.PHONY: test-planted
+test-planted: install ## Plant known defects one by one; each must turn the suite red
+	@$(BIN)/python tests/planted/run.py
+
+.PHONY: chaos
+chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
+	@$(BIN)/python -m tests.chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
+
 .PHONY: verify
 verify: install ## Check style, types, imports and generated files; changes nothing
 	@$(BIN)/ruff format --check --quiet $(SOURCES)

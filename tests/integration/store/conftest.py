@@ -155,5 +155,5 @@ async def bench(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator
             processes: ClusterProcesses = request.getfixturevalue("cluster")
             url = processes.url
             client = await stack.enter_async_context(RedisCluster.from_url(processes.nodes[0].url))
-        way = await stack.enter_async_context(connection.connect(url))
+        way: Client = await stack.enter_async_context(connection.connect(url))
         yield Bench(way, client, namespace)

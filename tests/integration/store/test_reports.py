@@ -261,6 +261,20 @@ async def test_adopting_a_late_output_makes_it_the_outcome(bench: Bench) -> None
     assert (await bench.store.adopt(bench.namespace, "topic", "a", int(lost.fence))).answer == "WRONG_STATUS"
 
 
+async def test_an_adopted_output_stands_against_the_last_worker(bench: Bench) -> None:
+    """Once a late output was adopted, the worker whose lease was lost last cannot finish the item again."""
+    await bench.enqueue(new(max_lease_losses=1))
+    first = await _lose(bench)
+    last = await bench.claim_one("w2")
+    await bench.complete(first, b"late")
+    bench.clock.pass_ms(LEASE_MS)
+    await bench.sweep()
+    await bench.store.adopt(bench.namespace, "topic", "a", int(first.fence))
+    assert (await bench.complete(last, b"other")).reason is Reason.ALREADY_DONE_BY_OTHER
+    assert (await bench.item()).fields["output"] == b"late"
+    assert await bench.outbox() == ["a"]
+
+
 async def test_history_is_bounded(bench: Bench) -> None:
     """The last 32 attempts are kept."""
     await bench.enqueue(new(max_retries=1000))

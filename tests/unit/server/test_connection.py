@@ -7,9 +7,10 @@ import pytest
 from redis import Redis
 
 from bloge_server.errors import StartupError
-from bloge_server.store import connection
+from bloge_server.store import addresses, connection
 from bloge_server.store.redis_store import RedisStore
 from support.store_process import running_store
+from support.tcp_store import TcpStore
 
 
 async def check(url: str) -> None:
@@ -53,7 +54,22 @@ async def test_a_store_with_another_password_is_told_without_ours(tmp_path: Path
         assert "wrong-one" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "", "redis://host:port", "redis://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost",
+        "localhost:6379",
+        "",
+        "redis://host:port",
+        "redis://[::1",
+        "redis://host?no_such_option=1",
+        "redis+cluster://a:1,:2",
+        "redis+cluster://a:1/3",
+        "redis+cluster://a:1?no_such_option=1",
+        "redis+sentinel://a:1",
+        "redis+sentinel://a:1/service/name",
+    ],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     """Before anything is tried."""
     with pytest.raises(StartupError, match="redis-url: "):
@@ -65,6 +81,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     [
         ("redis://user:secret@host:6379/0", "redis://host:6379/0"),
         ("rediss://host:6379/0?password=secret", "rediss://host:6379/0"),
+        ("redis+cluster://:secret@a:1,b:2", "redis+cluster://a:1,b:2"),
     ],
 )
 def test_addresses_are_shown_without_secrets(url: str, shown: str) -> None:
@@ -78,3 +95,42 @@ async def test_many_calls_at_once_wait_for_their_turn(store_url: str, namespace:
         store = RedisStore(client)
         found = await asyncio.gather(*(store.get(namespace, "topic", ["nobody"]) for _ in range(600)))
     assert found == [[None]] * 600
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://", ("", "redis", [("localhost", 6379)], "", {}, {})),
+        ("rediss://u:p%40@h:1/2", ("", "rediss", [("h", 1)], "", {"username": "u", "password": "p@", "db": 2}, {})),
+        ("unix:///s?db=1", ("", "unix", [], "", {"path": "/s", "db": 1}, {})),
+        ("redis+cluster://a:1,[::1]:2,b", ("cluster", "redis", [("a", 1), ("::1", 2), ("b", 6379)], "", {}, {})),
+        ("rediss+sentinel://a,b:2/s/3", ("sentinel", "rediss", [("a", 26379), ("b", 2)], "s", {"db": 3}, {})),
+        (
+            "redis+sentinel://:p@a/s?sentinel_password=q",
+            ("sentinel", "redis", [("a", 26379)], "s", {"password": "p"}, {"password": "q"}),
+        ),
+    ],
+)
+def test_addresses_say_where_and_how(url: str, expected: tuple[object, ...]) -> None:
+    """Nodes or Sentinels, the name of the service, the options of connections."""
+    assert tuple(addresses.parse(url)) == expected
+
+
+def test_what_a_node_says_of_itself_is_checked() -> None:
+    """Its version, and that it is part of a cluster exactly if we take it for one."""
+    with pytest.raises(StartupError, match=r"is Redis 6\.2\.0; 7\.0 or later"):
+        connection.check_node({"redis_version": "6.2.0"}, "there", clustered=False)
+    with pytest.raises(StartupError, match=r"use redis\+cluster://"):
+        connection.check_node({"redis_version": "7.0.0", "cluster_enabled": 1}, "there", clustered=False)
+    connection.check_node({"redis_version": "7.0.0", "cluster_enabled": 1}, "there", clustered=True)
+
+
+async def test_a_single_store_is_no_cluster(tmp_path: Path) -> None:
+    """It is told what the node says."""
+    store = TcpStore(tmp_path)
+    try:
+        store.start()
+        with pytest.raises(StartupError, match="cluster support disabled"):
+            await check(f"redis+cluster://127.0.0.1:{store.port}")
+    finally:
+        store.close()

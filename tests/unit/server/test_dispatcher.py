@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, MAX_CLAIM_ITEMS, Claim, Dispatcher, Room
+from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, MAX_CLAIM_ITEMS, NO_BYTE_LIMIT, Claim, Dispatcher, Room
 
 A, B, C = ("default", "a"), ("default", "b"), ("default", "c")
 
@@ -17,7 +17,7 @@ class Wish:
     """A claimer with room that the test changes."""
 
     items: int
-    max_bytes: int = MAX_CLAIM_BYTES
+    max_bytes: int = NO_BYTE_LIMIT
 
     def room(self) -> Room:
         """Return what it can take."""
@@ -149,6 +149,24 @@ def test_items_in_flight_take_room() -> None:
     assert dispatcher.decide() == []
     dispatcher.claimed(first, more=False)
     assert [claim.max_items for claim in dispatcher.decide()] == [1]
+
+
+def test_bytes_in_flight_take_room() -> None:
+    """Two topics never use the same byte credit: the second waits for what the first one leaves of it."""
+    dispatcher, wish = Dispatcher(), Wish(10, 1000)
+    dispatcher.add([A, B], wish.room)
+    (first,) = dispatcher.decide()
+    assert first.max_bytes == 1000
+    wish.max_bytes = 300
+    dispatcher.claimed(first, more=True)
+    assert [claim.max_bytes for claim in dispatcher.decide()] == [300]
+
+
+def test_claims_for_somebody_without_byte_limit_do_not_wait_for_one_another() -> None:
+    """Each claim is bounded by what a frame can carry, and they go side by side."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A, B], Wish(10, NO_BYTE_LIMIT).room)
+    assert [claim.max_bytes for claim in dispatcher.decide()] == [MAX_CLAIM_BYTES] * 2
 
 
 def test_the_end_of_a_claim_returns_its_room() -> None:

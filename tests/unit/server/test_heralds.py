@@ -34,15 +34,6 @@ def test_kinds_of_a_later_release_are_passed_over(line: str) -> None:
     assert heard == [TOPIC]
 
 
-def test_lost_messages_are_told_to_all_who_asked() -> None:
-    """After a reconnect everybody looks for what the messages would have told."""
-    heralds, heard = Heralds(), list[str]()
-    heralds.on_lost(lambda: heard.append("first"))
-    heralds.on_lost(lambda: heard.append("second"))
-    heralds.tell_lost()
-    assert heard == ["first", "second"]
-
-
 def test_a_handler_that_breaks_leaves_the_others_alone() -> None:
     """One line that a handler cannot take, such as a reason of a later release, does not silence the rest."""
     heralds, heard = Heralds(), list[object]()

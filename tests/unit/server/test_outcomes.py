@@ -204,16 +204,6 @@ async def test_every_watcher_of_a_group_hears_of_an_outcome(outcomes: Outcomes, 
     assert await quiet(watches[2])
 
 
-async def test_lost_news_are_looked_for(outcomes: Outcomes, outboxes: Outboxes) -> None:
-    """After a lost connection every watcher reads its sources again from where it stood."""
-    watch = outcomes.watch()
-    watch.add([SOURCE])
-    await watch.next()
-    outboxes.emit("group", "a")
-    outcomes.lost()
-    assert ids(await watch.next()) == ["a"]
-
-
 async def test_a_topic_that_is_listened_to_from_now_on_is_looked_at_again(
     outcomes: Outcomes, outboxes: Outboxes
 ) -> None:
@@ -253,13 +243,13 @@ async def test_an_outcome_is_awaited_until_it_is_heralded(outcomes: Outcomes, ou
 
 
 async def test_a_lost_herald_of_an_awaited_item_is_made_up_for(outcomes: Outcomes, outboxes: Outboxes) -> None:
-    """After a lost connection everybody who awaits something looks again."""
+    """When a topic is heard again, everybody who awaits something of it looks again."""
     outboxes.found["a"] = None
     waiting = asyncio.ensure_future(outcomes.await_outcome(TOPIC, "a", 60))
     for _ in range(5):
         await asyncio.sleep(0)
     outboxes.found["a"] = stored.outcome("a")
-    outcomes.lost()
+    outcomes.look_again(TOPIC)
     assert await waiting is not None
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, Room
+from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, Room
 from bloge_server.dispatch.session import MISSED_OFFERS_LIMIT, Session, Timing
 from bloge_server.domain.lease_token import LeaseToken
 
@@ -43,7 +43,7 @@ def test_credits_are_totals() -> None:
     session = granted(5)
     session.grant(5, 0)
     session.grant(3, 0)
-    assert session.room() == Room(5, MAX_CLAIM_BYTES)
+    assert session.room() == Room(5, NO_BYTE_LIMIT)
 
 
 def test_offers_use_credits_up_for_good() -> None:

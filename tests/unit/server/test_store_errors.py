@@ -4,6 +4,7 @@ import pytest
 from redis import exceptions
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge_server.store.durability import Replicas, TooFewReplicasError
 from bloge_server.store.errors import translated
 
 
@@ -23,7 +24,14 @@ def raised(error: Exception) -> RemoteWorkersError:
         exceptions.BusyLoadingError("loading"),
         exceptions.ReadOnlyError("replica"),
         exceptions.ClusterDownError("down"),
+        exceptions.TryAgainError("Multiple keys request during rehashing of slot"),
+        exceptions.MovedError("7000 127.0.0.1:7001"),
+        exceptions.MasterDownError("Link with MASTER is down"),
         exceptions.ResponseError("MISCONF cannot persist"),
+        exceptions.ResponseError("BUSY Redis is busy running a script"),
+        exceptions.ResponseError("UNBLOCKED force unblock from blocking operation"),
+        TooFewReplicasError("stored, but acknowledged by 0 of 1 replicas"),
+        TimeoutError(),
         exceptions.ResponseError("NOREPLICAS not enough"),
         exceptions.AuthenticationError("no"),
         exceptions.InvalidResponse("Protocol Error"),
@@ -60,3 +68,10 @@ def test_nothing_raised_is_nothing_translated() -> None:
     """The ordinary case."""
     with translated():
         pass
+
+
+def test_too_few_replicas_are_told_with_what_is_safe() -> None:
+    """Enough of them are nothing to tell."""
+    Replicas(1, 1000).require(1)
+    with pytest.raises(TooFewReplicasError, match="1 of 2 replicas within 1000 ms; the same call again is safe"):
+        Replicas(2, 1000).require(1)

@@ -1,17 +1,16 @@
-"""The listener hears of every topic it watches, whenever that began."""
+"""The listener hears of every topic it watches, whenever that began, and says when it begins to hear."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
-from redis.asyncio import Redis
+from redis.exceptions import ConnectionError  # noqa: A004 - redis names it so
 
-from bloge_server.store import keys
+from bloge_server.store import connection, keys
+from bloge_server.store.nodes import Node
 from bloge_server.store.wakeups import Topic, WakeListener
-
-A, B = ("ns", "a"), ("ns", "b")
 
 
 class Heard:
@@ -19,120 +18,130 @@ class Heard:
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[tuple[Topic, list[str]]] = asyncio.Queue()
-        self.connections: asyncio.Queue[None] = asyncio.Queue()
+        self.begun: asyncio.Queue[Topic] = asyncio.Queue()
 
-    def listener(self, client: "Redis") -> WakeListener:
+    def listener(self, client: connection.Client) -> WakeListener:
         """Return a listener that tells us."""
         return WakeListener(
             client,
             lambda topic, lines: self.lines.put_nowait((topic, lines)),
-            lambda: self.connections.put_nowait(None),
+            self.begun.put_nowait,
         )
 
 
+@asynccontextmanager
+async def running(listener: WakeListener) -> AsyncIterator[None]:
+    """Let a listener work."""
+    task = asyncio.create_task(listener.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 @pytest.fixture
-async def client(store_url: str) -> AsyncIterator["Redis"]:
+async def node(store_url: str) -> AsyncIterator[Node]:
     """Return a client of a real store."""
-    async with Redis.from_url(store_url) as client:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connection.connect(store_url))
+        assert isinstance(client, Node)
         yield client
 
 
-async def running(listener: WakeListener, heard: Heard) -> "asyncio.Task[None]":
-    """Return a listener at work, once it is connected."""
-    task = asyncio.create_task(listener.run())
-    await heard.connections.get()
-    return task
+async def say(node: Node, topic: Topic, text: str) -> int:
+    """Herald something; return how many heard it."""
+    channel = keys.wake_channel(*topic)
+    (listeners,) = await node.send(channel, ("SPUBLISH", channel, text))
+    return int(listeners)
 
 
-async def stopped(task: "asyncio.Task[None]") -> None:
-    """Stop a listener."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
-async def say(client: "Redis", topic: Topic, text: str) -> None:
-    """Herald something until somebody hears it: a subscription may still be on its way."""
-    for _ in range(10_000):
-        if await client.spublish(keys.wake_channel(*topic), text):
-            return
-    pytest.fail("nobody listens")
-
-
-async def test_lines_reach_the_listener_with_their_topic(client: "Redis", namespace: str) -> None:
-    """One message may hold several lines."""
+async def test_lines_reach_the_listener_with_their_topic(node: Node, namespace: str) -> None:
+    """One message may hold several lines; a topic is heard from when it is said to be."""
     heard, topic = Heard(), (namespace, "a")
-    listener = heard.listener(client)
-    await listener.watch([topic])
-    task = await running(listener, heard)
-    await say(client, topic, "ready\ndue 5")
-    assert await heard.lines.get() == (topic, ["ready", "due 5"])
-    await stopped(task)
+    listener = heard.listener(node)
+    listener.watch([topic])
+    async with running(listener):
+        assert await heard.begun.get() == topic
+        assert await say(node, topic, "ready\ndue 5") == 1
+        assert await heard.lines.get() == (topic, ["ready", "due 5"])
 
 
-async def test_a_topic_can_be_watched_later(client: "Redis", namespace: str) -> None:
+async def test_a_topic_can_be_watched_later(node: Node, namespace: str) -> None:
     """A listener at work takes new topics, and naming one twice is harmless."""
-    heard, topic = Heard(), (namespace, "a")
-    listener = heard.listener(client)
-    task = await running(listener, heard)
-    await listener.watch([topic])
-    await listener.watch([topic])
-    await say(client, topic, "ready")
-    assert await heard.lines.get() == (topic, ["ready"])
-    await stopped(task)
+    heard, first, later = Heard(), (namespace, "a"), (namespace, "b")
+    listener = heard.listener(node)
+    listener.watch([first])
+    async with running(listener):
+        await heard.begun.get()
+        listener.watch([first, later])
+        listener.watch([later])
+        assert await heard.begun.get() == later
+        await say(node, later, "ready")
+        assert await heard.lines.get() == (later, ["ready"])
+        assert heard.begun.empty()
 
 
-async def test_a_lost_connection_is_mended_and_told(client: "Redis", namespace: str) -> None:
+async def test_a_lost_connection_is_mended_and_told(node: Node, namespace: str) -> None:
     """After it every topic is heard again, and everybody knows that something may have been missed."""
+    heard, topics = Heard(), {(namespace, "a"), (namespace, "b")}
+    listener = heard.listener(node)
+    listener.watch(topics)
+    async with running(listener):
+        assert {await heard.begun.get(), await heard.begun.get()} == topics
+        await node.send("", ("CLIENT", "KILL", "TYPE", "pubsub"))
+        assert {await heard.begun.get(), await heard.begun.get()} == topics
+        for topic in topics:
+            await say(node, topic, "ready")
+        assert {(await heard.lines.get())[0], (await heard.lines.get())[0]} == topics
+
+
+class FailingStore:
+    """A client whose first attempts to listen fail."""
+
+    slots_move = False
+
+    def __init__(self, node: Node, failures: int) -> None:
+        self.node = node
+        self.failures = failures
+        self.distrusted = 0
+
+    async def places(self, channels: Iterable[str]) -> list[tuple[Node, list[str]]]:
+        """Fail, or say where to listen."""
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("nobody there")
+        return await self.node.places(channels)
+
+    def distrust(self) -> None:
+        """Count."""
+        self.distrusted += 1
+
+
+async def test_a_store_that_is_not_there_yet_is_tried_again(node: Node, namespace: str) -> None:
+    """Until it is; where things are is asked anew each time."""
     heard, topic = Heard(), (namespace, "a")
-    listener = heard.listener(client)
-    await listener.watch([topic])
-    task = await running(listener, heard)
-    await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-    await heard.connections.get()
-    await say(client, topic, "ready")
-    assert await heard.lines.get() == (topic, ["ready"])
-    await stopped(task)
+    failing: Any = FailingStore(node, failures=2)
+    listener = heard.listener(cast("connection.Client", failing))
+    listener.watch([topic])
+    async with running(listener):
+        assert await heard.begun.get() == topic
+    assert failing.distrusted == 2
 
 
-class SlowSubscription:
-    """A client whose first subscription takes until the test lets it through."""
+async def test_a_handler_that_breaks_does_not_deafen(node: Node, namespace: str) -> None:
+    """The listener connects again and goes on."""
+    broken, begun = [True], asyncio.Queue[Topic]()
 
-    def __init__(self) -> None:
-        self.subscribed: list[str] = []
-        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+    def on_lines(topic: Topic, lines: list[str]) -> None:
+        if broken.pop():
+            raise ValueError(lines)
 
-    def pubsub(self, **options: Any) -> "SlowSubscription":
-        """Return the connection for messages."""
-        assert options
-        return self
-
-    async def ssubscribe(self, *channels: str) -> None:
-        """Subscribe, the first time slowly."""
-        self.asked.set()
-        await self.gate.wait()
-        self.subscribed.extend(channels)
-
-    async def listen(self) -> AsyncIterator[dict[str, object]]:
-        """Hear nothing."""
-        await asyncio.Event().wait()
-        yield {}
-
-    async def aclose(self) -> None:
-        """Close."""
-
-
-async def test_a_topic_that_comes_while_connecting_is_not_forgotten() -> None:
-    """A topic watched during the first subscription is subscribed to after it."""
-    heard, slow = Heard(), SlowSubscription()
-    listener = heard.listener(cast("Redis", slow))
-    await listener.watch([A])
-    task = asyncio.create_task(listener.run())
-    await slow.asked.wait()
-    watching = asyncio.create_task(listener.watch([B]))
-    await asyncio.sleep(0)
-    slow.gate.set()
-    await heard.connections.get()
-    await watching
-    assert {keys.wake_channel(*A), keys.wake_channel(*B)} <= set(slow.subscribed)
-    await stopped(task)
+    topic = (namespace, "a")
+    listener = WakeListener(node, on_lines, begun.put_nowait)
+    listener.watch([topic])
+    async with running(listener):
+        await begun.get()
+        await say(node, topic, "ready")
+        assert await begun.get() == topic

@@ -1,0 +1,1 @@
+"""Chaos runs: real processes, injected faults, a recorded history, and validators that judge it."""

@@ -1,0 +1,51 @@
+"""`make test-planted`: plants known defects, one by one, in a copy of the server; each must turn the suite red.
+
+A test suite that stays green with a defect in it proves nothing. Each `.patch` beside this file is one defect.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SUITE = ("tests/integration/store", "tests/property")
+SECONDS = 170
+
+
+def is_caught(patch: Path, copy: Path) -> bool:
+    """Return whether the suite turns red with a defect planted in a fresh copy of the tree."""
+    for folder in ("server", "protos", "tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    subprocess.run(["git", "apply", "--unsafe-paths", f"--directory={copy}", str(patch)], check=True, cwd="/")
+    # No shrinking: one failing history is enough.
+    environment = {**os.environ, "PYTHONPATH": f"{copy / 'server'}:{copy / 'protos'}", "PLANTED": "1"}
+    command = [sys.executable, "-m", "pytest", *SUITE, "-q", "-x", "-p", "no:cacheprovider", "--no-header"]
+    try:
+        suite = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"  {patch.stem}: the suite hung, which is red too, but slow")
+        return True
+    if suite.returncode not in {0, 1}:
+        raise RuntimeError(f"{patch.stem}: the suite did not run: {suite.stdout.decode()[-2000:]}")
+    return suite.returncode == 1
+
+
+def main() -> int:
+    """Plant every defect; return how many were not caught."""
+    missed = []
+    for patch in sorted(HERE.glob("*.patch")):
+        with tempfile.TemporaryDirectory(prefix="bloge-planted-") as folder:
+            caught = is_caught(patch, Path(folder))
+        print(f"{'caught' if caught else 'MISSED'}  {patch.stem}", flush=True)
+        missed += [] if caught else [patch.stem]
+    print(f"{len(missed)} missed" if missed else "every planted defect was caught")
+    return len(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
