@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterable
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 
@@ -20,8 +21,11 @@ from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
+from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener
+
+_CANCEL_AGAIN_SECONDS = 0.2
 
 _log = structlog.get_logger(__name__)
 
@@ -33,15 +37,15 @@ class App:
         self._settings = settings
         self.store = RedisStore(
             client,
+            replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
             backlog_limit=settings.backlog_limit,
         )
         self._heralds = Heralds()
-        self._listener = WakeListener(client, self._heralds.tell, self._heralds.tell_lost)
+        self._listener = WakeListener(client, self._heralds.tell, self._hear)
         self._sweeper = Sweeper(self.store.sweep)
         self._outcomes = Outcomes(self.store)
         self._pump = ClaimPump(self.store, self._know)
-        self._watching: set[asyncio.Task[None]] = set()
         stream_settings = StreamSettings(
             lease_ms=int(settings.lease_seconds * 1000),
             offer_lease_ms=int(settings.offer_lease_seconds * 1000),
@@ -65,8 +69,6 @@ class App:
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
         heralds.on(Herald.STOP, self._workers.stop_handler)
-        heralds.on_lost(self._pump.wake_all)
-        heralds.on_lost(self._outcomes.lost)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until told to stop.
@@ -89,24 +91,17 @@ class App:
             await self._workers.drain(self._settings.drain_seconds)
             await self._server.stop(grace=1.0)
         finally:
-            for part in background:
-                part.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await end_all(background)
 
     def _know(self, topics: Iterable[Topic]) -> None:
         """Take care of topics from now on: sweep them and hear their wake-ups."""
-        new = [topic for topic in topics if self._sweeper.know(topic)]
-        if new:
-            watching = asyncio.create_task(self._hear(new))
-            self._watching.add(watching)
-            watching.add_done_callback(self._watching.discard)
+        self._listener.watch([topic for topic in topics if self._sweeper.know(topic)])
 
-    async def _hear(self, topics: list[Topic]) -> None:
-        await self._listener.watch(topics)
-        # What was heralded before the subscription stood was not heard.
-        for topic in topics:
-            self._pump.wake(topic)
-            self._outcomes.look_again(topic)
+    def _hear(self, topic: Topic) -> None:
+        """Look at a topic that is heard from now on: what was heralded before was not."""
+        self._pump.wake(topic)
+        self._outcomes.look_again(topic)
+        self._sweeper.schedule(topic, 0)
 
     async def _learn_topics(self) -> None:
         try:
@@ -120,6 +115,17 @@ class App:
             await asyncio.sleep(FALLBACK_SECONDS)
             await self._learn_topics()
             self._pump.wake_all()
+
+
+async def end_all(parts: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks until they have ended: on Python 3.11 a call to the store may swallow a cancellation."""
+    parts = set(parts)
+    pending = parts
+    while pending:
+        for part in pending:
+            part.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*parts, return_exceptions=True)
 
 
 async def run(settings: Settings) -> None:
@@ -137,7 +143,7 @@ async def run(settings: Settings) -> None:
         store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
         url = f"unix://{store.socket}"
     try:
-        async with connection.connected(url) as client:
+        async with connection.connected(url, settings.store_timeout_seconds) as client:
             await App(settings, client).serve(stop)
     finally:
         if store is not None:

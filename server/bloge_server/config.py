@@ -25,11 +25,21 @@ class Settings(BaseModel):
     insecure: bool = False
     """Serve without identity beyond loopback. Anybody who reaches the port can then claim and enqueue."""
     redis_url: str = ""
-    """The store: `redis://`, `rediss://` or `unix://`. Empty: an embedded Valkey in the data directory."""
+    """The store: `redis://host:port/db` or `unix:///path`, `redis+sentinel://host:port,host:port/service`,
+    `redis+cluster://host:port,host:port`; `rediss` instead of `redis` for TLS. Empty: an embedded Valkey in the data
+    directory."""
     data_dir: Path = Path("data")
     """Where the embedded store keeps its data."""
     appendfsync: Literal["everysec", "always"] = "everysec"
     """Embedded store: `everysec` may lose up to a second of acknowledged work at a power failure, `always` none."""
+    store_timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    """How long the store may take to connect, and to answer a call. Lower: a busy store is taken for a lost one;
+    higher: callers hang for longer when it stops."""
+    wait_replicas: Annotated[int, Field(ge=0, le=5)] = 0
+    """How many replicas must have an enqueue, a complete, fail or release, or a cancel before it is acknowledged; what
+    fewer have is answered with STORE_UNAVAILABLE and safe to repeat. 0: what a failover loses, it loses."""
+    wait_timeout_seconds: Annotated[float, Field(ge=0.01, le=30, validate_default=True)] = 1.0
+    """How long to wait for replicas; less than the store's timeout. Lower: a slow replica refuses work."""
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """The lease a worker gets if it asks for none. Lower: dead workers are noticed sooner; higher: fewer heartbeats."""
     offer_lease_seconds: Annotated[float, Field(ge=0.5, le=60)] = 5.0
@@ -59,6 +69,21 @@ class Settings(BaseModel):
         if ping is not None and silence < 2 * ping:
             raise ValueError(f"must be at least twice ping_seconds ({ping})")
         return silence
+
+    @field_validator("wait_timeout_seconds")
+    @classmethod
+    def _calls_outlast_waits(cls, wait: float, info: Any) -> float:  # noqa: ANN401 - pydantic's own type is broader still
+        timeout = info.data.get("store_timeout_seconds")
+        if timeout is not None and info.data.get("wait_replicas") and wait >= timeout:
+            raise ValueError(f"must be less than store_timeout_seconds ({timeout})")
+        return wait
+
+    @field_validator("wait_replicas")
+    @classmethod
+    def _somebody_can_acknowledge(cls, replicas: int, info: Any) -> int:  # noqa: ANN401 - pydantic's own type is broader still
+        if replicas and not info.data.get("redis_url"):
+            raise ValueError("needs redis_url: the embedded store has no replicas")
+        return replicas
 
 
 def load(argv: Sequence[str]) -> Settings:

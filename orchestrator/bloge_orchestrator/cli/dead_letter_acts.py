@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.status import from_status
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator.cli.options import Selection
@@ -69,17 +71,25 @@ async def topics_of(control_plane: ControlPlane, namespace: str, selection: Sele
     return list(dict.fromkeys(found))
 
 
+def _is_not_found(refusal: ops.DeadLetterRefusal) -> bool:
+    return from_status(refusal.error).reason is Reason.NOT_FOUND
+
+
 async def act_on_each_topic(
     topics: Iterable[str], max_items: int, call: Callable[[str, int], Awaitable[Acted]]
 ) -> Acted:
-    """Act on one topic after the other, on so many items altogether at most."""
-    total = Acted()
-    for topic in topics:
+    """Act on one topic after the other, on so many items altogether at most.
+
+    With several topics, an item that is named is missing from all but one of them: that is no refusal.
+    """
+    total, places = Acted(), list(topics)
+    for topic in places:
         left = max_items - total.count
         if left <= 0:
             break
         acted = await call(topic, left)
         total.count += acted.count
-        total.refused += acted.refused
-        total.refusals += acted.refusals
+        elsewhere = [each for each in acted.refusals if len(places) > 1 and _is_not_found(each)]
+        total.refused += acted.refused - len(elsewhere)
+        total.refusals += [each for each in acted.refusals if each not in elsewhere]
     return total

@@ -14,6 +14,9 @@ MAX_CLAIM_ITEMS = 500
 MAX_CLAIM_BYTES = 2_500_000
 """Below the largest frame of 3 MiB, with room for what surrounds the descriptions."""
 
+NO_BYTE_LIMIT = 1 << 62
+"""Room of a claimer that counts items only."""
+
 Topic = tuple[str, str]
 """Namespace and worker topic."""
 
@@ -39,6 +42,7 @@ class _Claimer:
     topics: list[Topic]
     room: Callable[[], Room]
     in_flight_items: int = 0
+    in_flight_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -104,6 +108,7 @@ class Dispatcher:
         """Note the end of a claim: `more` tells whether its topic may have more."""
         if claimer := self._claimers.get(claim.claimer_id):
             claimer.in_flight_items -= claim.max_items
+            claimer.in_flight_bytes -= claim.max_bytes
         waiting = self._topics[claim.topic]
         waiting.warm = more or waiting.woken
         waiting.in_flight = waiting.woken = False
@@ -130,10 +135,12 @@ class Dispatcher:
             claimer = self._claimers[claimer_id]
             items, max_bytes = claimer.room()
             items = self._share(claimer, items - claimer.in_flight_items)
-            if items > 0:
+            max_bytes = min(max_bytes - claimer.in_flight_bytes, MAX_CLAIM_BYTES)
+            if items > 0 and (max_bytes > 0 or not claimer.in_flight_items):
                 claimer.in_flight_items += items
+                claimer.in_flight_bytes += max_bytes
                 waiting.in_flight = True
-                return Claim(claimer_id, topic, items, min(max_bytes, MAX_CLAIM_BYTES))
+                return Claim(claimer_id, topic, items, max_bytes)
         return None
 
     def _share(self, claimer: _Claimer, items: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, Room
+from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, Room
 from bloge_server.domain.lease_token import LeaseToken
 
 MISSED_OFFERS_LIMIT = 3
@@ -68,7 +68,7 @@ class Session:
             return Room(0, 0)
         items = self._granted_items - self._offered_items
         if not self._granted_bytes:
-            return Room(items, MAX_CLAIM_BYTES)
+            return Room(items, NO_BYTE_LIMIT)
         left = self._granted_bytes - self._offered_bytes
         if left <= 0:
             # With nothing outstanding one item goes out whatever its size, else a large one would wait for ever.

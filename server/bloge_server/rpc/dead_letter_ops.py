@@ -23,8 +23,6 @@ from bloge_server.store.actions import ActionLog
 from bloge_server.store.redis_store import RedisStore
 
 _PAGE = 50
-_PAGE_BYTES = 2_500_000
-"""A page ends before it is larger than a reply may be; long histories have many tracebacks."""
 _MAX_PAGE = 1000
 _MAX_RATE = 10_000
 _SCAN = 100
@@ -66,7 +64,7 @@ class DeadLetterOps:
         checks.done()
         place = Place.parse(request.page_token)
         topics = [request.worker_topic] if request.worker_topic else await self._store.topics(namespace)
-        response, room = pb.ListDeadLettersResponse(), _PAGE_BYTES
+        response, room = pb.ListDeadLettersResponse(), items.PAGE_BYTES
         for topic in topics:
             if topic < place.worker_topic:
                 continue

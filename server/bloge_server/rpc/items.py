@@ -11,6 +11,9 @@ from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.lifecycle import Outcome
 from bloge_server.domain.work_item import Acted, StoredItem, StoredOutcome
 
+PAGE_BYTES = 2_500_000
+"""A page ends before it is larger than a reply may be; long histories have many tracebacks."""
+
 _KINDS = {kind.value: pb.OutcomeKind.Value(f"OUTCOME_KIND_{kind.value}") for kind in Outcome}
 _ENDS = {
     "COMPLETED": pb.ATTEMPT_END_COMPLETED,

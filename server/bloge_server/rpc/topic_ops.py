@@ -1,12 +1,13 @@
 """The part of `OpsService` that is about topics: counts, pause and resume, lists, the audit."""
 
 import base64
+import re
 from collections.abc import AsyncIterator
 
 from bloge.remote_workers.errors import FieldViolation, Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge.remote_workers.v1 import work_item_pb2
-from bloge_server.domain.lifecycle import INDEX_OF, Status
+from bloge_server.domain.lifecycle import INDEX_OF
 from bloge_server.rpc import items
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.boundary import stream_response, unary
@@ -21,6 +22,10 @@ from bloge_server.store.topics import TopicView
 _TOPIC_PAGE = 100
 _ITEM_PAGE = 50
 _MAX_PAGE = 1000
+_OFFSET = re.compile(r"\d{1,15}")
+_INDEXES = {
+    work_item_pb2.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{status}"): index for status, index in INDEX_OF.items()
+}
 
 
 class TopicOps:
@@ -93,20 +98,24 @@ class TopicOps:
         """List the items of an open status, in the order of their index."""
         checks = Checks()
         size = checks.number("page_size", request.page_size or _ITEM_PAGE, 1, _MAX_PAGE)
-        name = work_item_pb2.WorkItemStatus.Name(request.status).removeprefix("WORK_ITEM_STATUS_")
-        index = INDEX_OF.get(Status(name)) if name in Status.__members__ else None
+        index = _INDEXES.get(request.status)
         if index is None:
             checks.wrong("status", "must be READY, CLAIMED, RETRY_WAIT or DEAD_LETTER: other items stand in no list")
         checks.done()
         namespace, topic = await self._known(request.namespace, request.worker_topic)
-        start = int(_from_token(request.page_token) or 0)
+        start = _offset(request.page_token)
         ids = await topics.ids_in(self._store, namespace, topic, index or "", start, size)
-        response = pb.ListWorkItemsResponse()
+        response, room, looked_at = pb.ListWorkItemsResponse(), items.PAGE_BYTES, 0
         for stored in await self._store.get(namespace, topic, ids):
             if stored is not None:
-                response.items.append(items.item(stored, payload=False))
-        if len(ids) == size:
-            response.next_page_token = _to_token(str(start + size))
+                listed = items.item(stored, payload=False)
+                room -= listed.ByteSize()
+                if response.items and room < 0:
+                    break
+                response.items.append(listed)
+            looked_at += 1
+        if looked_at < len(ids) or len(ids) == size:
+            response.next_page_token = _to_token(str(start + looked_at))
         return response
 
     @stream_response
@@ -166,9 +175,20 @@ def _to_token(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
+def _offset(token: str) -> int:
+    text = _from_token(token) or "0"
+    if not _OFFSET.fullmatch(text):
+        raise _no_token()
+    return int(text)
+
+
 def _from_token(token: str) -> str:
     try:
         return base64.urlsafe_b64decode(token).decode()
     except ValueError as error:
-        violation = FieldViolation("page_token", "must be empty or from the previous page's reply")
-        raise RemoteWorkersError(Reason.INVALID_FIELD, "page_token is not one", fields=(violation,)) from error
+        raise _no_token() from error
+
+
+def _no_token() -> RemoteWorkersError:
+    violation = FieldViolation("page_token", "must be empty or from the previous page's reply")
+    return RemoteWorkersError(Reason.INVALID_FIELD, "page_token is not one", fields=(violation,))

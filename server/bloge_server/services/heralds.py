@@ -31,15 +31,10 @@ class Heralds:
 
     def __init__(self) -> None:
         self._handlers: defaultdict[str, list[Callable[..., object]]] = defaultdict(list)
-        self._lost: list[Callable[[], object]] = []
 
     def on(self, herald: Herald, handler: Callable[..., object]) -> None:
         """Call a handler with the topic and the words of each line of this kind."""
         self._handlers[herald].append(handler)
-
-    def on_lost(self, handler: Callable[[], object]) -> None:
-        """Call a handler whenever messages may have been lost."""
-        self._lost.append(handler)
 
     def tell(self, topic: Topic, lines: list[str]) -> None:
         """Take the lines of one message to their handlers; kinds of a later release have none."""
@@ -50,8 +45,3 @@ class Heralds:
                     handler(topic, *words)
                 except Exception:  # noqa: BLE001 - a line that one handler cannot take must not silence all others
                     _log.exception("herald not understood", namespace=topic[0], worker_topic=topic[1], line=line)
-
-    def tell_lost(self) -> None:
-        """Tell everybody that messages may have been lost."""
-        for handler in self._lost:
-            handler()

@@ -63,11 +63,6 @@ class OutcomeWatch:
             self._pending[source] = None
             self._news.set()
 
-    def poke_all(self) -> None:
-        """Note that every source may have something new."""
-        for source in self._readings:
-            self.poke(source)
-
     def poke_topic(self, topic: Topic) -> None:
         """Note that every source of a topic may have something new."""
         for source in self._readings:
@@ -138,17 +133,13 @@ class Outcomes:
             event.set()
 
     def look_again(self, topic: Topic) -> None:
-        """Look at a topic again, because news from before it was listened to may have been missed."""
+        """Look at a topic again, because news from before it was listened to was missed."""
         for watch in self._watches:
             watch.poke_topic(topic)
-
-    def lost(self) -> None:
-        """Look everywhere again, because news may have been lost."""
-        for watch in self._watches:
-            watch.poke_all()
-        for events in self._awaited.values():
-            for event in events:
-                event.set()
+        for (awaited, _), events in self._awaited.items():
+            if awaited == topic:
+                for event in events:
+                    event.set()
 
     async def await_outcome(self, topic: Topic, item_id: str, seconds: float) -> StoredOutcome | None:
         """Return an item's outcome, waiting for it up to a time; None if there is none by then.

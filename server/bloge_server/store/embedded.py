@@ -59,7 +59,7 @@ class EmbeddedStore:
     def _alive(self) -> bool:
         if self.process is not None:
             return self.process.poll() is None
-        return _is_store(self.pid)
+        return _is_store(self.pid, self.socket)
 
 
 def start(data_dir: Path, *, appendfsync: str) -> EmbeddedStore:
@@ -75,14 +75,21 @@ def start(data_dir: Path, *, appendfsync: str) -> EmbeddedStore:
     lock = _lock(data_dir)
     socket = _socket_path(data_dir)
     pid_file = data_dir / "store.pid"
-    left = _left_behind(pid_file)
+    left = _left_behind(pid_file, socket)
     if left is not None:
-        _wait_until_ready(socket, lambda: _is_store(left), data_dir)
+        _wait_until_ready(socket, lambda: _is_store(left, socket), data_dir)
+        with Redis(unix_socket_path=str(socket)) as client:
+            client.config_set("appendfsync", appendfsync)  # it was started with what an earlier server was told
         _log.info("embedded store adopted", pid=left, data_dir=str(data_dir))
         return EmbeddedStore(socket, left, adopted=True, lock=lock, process=None)
     process = _launch(data_dir, socket, appendfsync)
-    pid_file.write_text(f"{process.pid}\n")
-    _wait_until_ready(socket, lambda: process.poll() is None, data_dir)
+    try:
+        pid_file.write_text(f"{process.pid}\n")
+        _wait_until_ready(socket, lambda: process.poll() is None, data_dir)
+    except (OSError, StartupError) as error:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+        raise error if isinstance(error, StartupError) else _unusable(data_dir, error) from error
     _log.info("embedded store started", pid=process.pid, data_dir=str(data_dir), appendfsync=appendfsync)
     return EmbeddedStore(socket, process.pid, adopted=False, lock=lock, process=process)
 
@@ -93,10 +100,7 @@ def _lock(data_dir: Path) -> IO[str]:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = (data_dir / "server.lock").open("a+")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StartupError(
-            f"data directory {data_dir} cannot be used: {reason}; free or choose another with --data-dir"
-        ) from error
+        raise _unusable(data_dir, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -106,6 +110,11 @@ def _lock(data_dir: Path) -> IO[str]:
             " or let both share a store with --redis-url"
         ) from error
     return lock
+
+
+def _unusable(data_dir: Path, error: OSError) -> StartupError:
+    reason = error.strerror or str(error)
+    return StartupError(f"data directory {data_dir} cannot be used: {reason}; free or choose another with --data-dir")
 
 
 def _socket_path(data_dir: Path) -> Path:
@@ -118,25 +127,32 @@ def _socket_path(data_dir: Path) -> Path:
     return folder / "store.sock"
 
 
-def _left_behind(pid_file: Path) -> int | None:
+def _left_behind(pid_file: Path, socket: Path) -> int | None:
     """Return the pid of a store that an earlier server left running, None if there is none."""
     try:
         pid = int(pid_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return pid if _is_store(pid) else None
+    return pid if _is_store(pid, socket) else None
 
 
-def _is_store(pid: int) -> bool:
-    """Return whether a process lives and, where the system can tell, is a store and not a later user of its pid."""
+def _is_store(pid: int, socket: Path) -> bool:
+    """Return whether a process lives and, where the system can tell, is the store of a socket.
+
+    After a reboot another server's store may have the pid that was ours.
+    """
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+    except OSError:
         return False
     command = Path(f"/proc/{pid}/cmdline")
-    return b"valkey-server" in command.read_bytes() if command.parent.is_dir() else True
+    if not Path("/proc/self/cmdline").is_file():
+        return True
+    try:
+        words = command.read_bytes()
+    except OSError:
+        return False
+    return b"valkey-server" in words and os.fsencode(socket) in words
 
 
 def _launch(data_dir: Path, socket: Path, appendfsync: str) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from redis import exceptions
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge_server.store.durability import TooFewReplicasError
 
 _RETRY_SECONDS = 1.0
 _UNAVAILABLE = (
@@ -15,9 +16,12 @@ _UNAVAILABLE = (
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
     exceptions.MasterDownError,
+    exceptions.AskError,
     exceptions.InvalidResponse,
+    TooFewReplicasError,
     OSError,
 )
+_REFUSALS = ("READONLY", "MISCONF", "LOADING", "NOREPLICAS", "BUSY", "MASTERDOWN", "UNBLOCKED")
 
 
 @contextmanager
@@ -32,16 +36,30 @@ def translated() -> Iterator[None]:
     except exceptions.OutOfMemoryError as error:
         raise _store_error(Reason.STORE_FULL, f"the store is out of memory: {error}") from error
     except _UNAVAILABLE as error:
-        raise _store_error(Reason.STORE_UNAVAILABLE, f"the store cannot be reached: {error}") from error
+        raise _store_error(Reason.STORE_UNAVAILABLE, _unavailable(error)) from error
     except exceptions.ResponseError as error:
         raise _response_error(error) from error
+
+
+def _unavailable(error: Exception) -> str:
+    match error:
+        case TooFewReplicasError():
+            return f"the store has too few replicas: {error}"
+        case exceptions.ReadOnlyError():
+            return f"the store refuses writes: {error}"
+        case exceptions.TryAgainError() | exceptions.AskError():
+            return f"the store is moving what was asked for: {error}"
+        case TimeoutError():
+            return "the store cannot be reached: too many calls wait for it"
+        case _:
+            return f"the store cannot be reached: {error}"
 
 
 def _response_error(error: exceptions.ResponseError) -> RemoteWorkersError:
     text = str(error)
     if "OOM" in text:
         return _store_error(Reason.STORE_FULL, f"the store is out of memory: {text}")
-    if "READONLY" in text or "MISCONF" in text or "LOADING" in text or "NOREPLICAS" in text:
+    if any(refusal in text for refusal in _REFUSALS):
         return _store_error(Reason.STORE_UNAVAILABLE, f"the store refuses writes: {text}")
     return RemoteWorkersError(Reason.INTERNAL, f"a store script failed: {text}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hiredis import pack_command
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 
 class _Packing:
@@ -30,5 +31,15 @@ class PackingUnixConnection(_Packing, UnixDomainSocketConnection):
     """Over a unix socket."""
 
 
+class PackingSentinelConnection(_Packing, SentinelManagedConnection):
+    """Over TCP, to the master that Sentinel names."""
+
+
+class PackingSentinelSSLConnection(_Packing, SentinelManagedSSLConnection):
+    """Over TLS, to the master that Sentinel names."""
+
+
 CONNECTIONS = {"redis": PackingConnection, "rediss": PackingSSLConnection, "unix": PackingUnixConnection}
-"""By scheme of the address."""
+"""By transport."""
+SENTINEL_CONNECTIONS = {"redis": PackingSentinelConnection, "rediss": PackingSentinelSSLConnection}
+"""By transport."""

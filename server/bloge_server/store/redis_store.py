@@ -1,6 +1,5 @@
 """The store: durable work items on Redis, in the domain's words. One call is one script, on one slot, in one batch."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
@@ -22,11 +21,13 @@ from bloge_server.domain.work_item import (
     SweepResult,
 )
 from bloge_server.store import codec, keys, scripts
+from bloge_server.store.durability import NO_REPLICAS, Replicas
 from bloge_server.store.errors import translated
+from bloge_server.store.nodes import Argument as _Arg
+from bloge_server.store.nodes import Client, Command, Node
 
-_Arg = str | bytes | int | float
-_MAX_CALLS = 200
-"""Calls at a time; more wait for their turn. Fewer than the client has connections, which refuses calls beyond them."""
+_WAITING = frozenset({"enqueue", "complete", "fail", "release", "cancel"})
+"""What waits for replicas: what is acknowledged to a caller who will not come again, and can be repeated if it must."""
 _SWEEP_LIMIT = 500
 _OUTBOX_BYTES = 2_000_000
 """Most bytes of outcomes in one page, failures and business errors included, so that a page fits a frame of 3 MiB."""
@@ -36,7 +37,8 @@ class RedisStore:
     """Work items of every topic on one Redis or Valkey.
 
     Args:
-        client: a connected client that returns bytes.
+        client: a way to the store; a plain client that returns bytes will do for a store of one node.
+        replicas: how many replicas must have a write before it is acknowledged.
         retention_ms: how long a finished item is kept, from the acknowledgement of its outcome.
         backlog_limit: most items of a topic that may be ready or waiting, unless the topic has its own; 0: no limit.
         clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
@@ -45,20 +47,21 @@ class RedisStore:
 
     def __init__(
         self,
-        client: "Redis",
+        client: "Client | Redis",
         *,
+        replicas: Replicas = NO_REPLICAS,
         retention_ms: int = 86_400_000,
         backlog_limit: int = 0,
         clock: Callable[[], int] = lambda: 0,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self._client = client
+        self._client: Client = Node(client) if isinstance(client, Redis) else client
+        self._replicas = replicas
         self._retention_ms = retention_ms
         self._backlog_limit = backlog_limit
         self._clock = clock
         self._dice = dice
         self._known_topics: set[tuple[str, str]] = set()
-        self._turns = asyncio.Semaphore(_MAX_CALLS)
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
@@ -210,8 +213,9 @@ class RedisStore:
     async def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
         """Yield the keys that match a pattern, about `count` in a step."""
         with translated():
-            async for key in self._client.scan_iter(match=pattern, count=count):
-                yield key.decode()
+            for node in await self._client.masters():
+                async for key in node.redis.scan_iter(match=pattern, count=count):
+                    yield key.decode()
 
     async def _members(self, key: str) -> list[str]:
         members: set[bytes] = await self._send("SMEMBERS", key)
@@ -222,8 +226,8 @@ class RedisStore:
         if (namespace, worker_topic) in self._known_topics:
             return
         with translated():
-            await self._send("SADD", keys.NAMESPACES, namespace)
-            await self._send("SADD", keys.topics(namespace), worker_topic)
+            await self._write("SADD", keys.NAMESPACES, namespace)
+            await self._write("SADD", keys.topics(namespace), worker_topic)
         self._known_topics.add((namespace, worker_topic))
 
     async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
@@ -242,11 +246,28 @@ class RedisStore:
     async def _call(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         loaded = scripts.load(script)
         declared = keys.topic_keys(namespace, worker_topic)
+        if self._client.slots_move:
+            declared.append(keys.guard(namespace, worker_topic))
+        send = self._write if script in _WAITING else self._send
         try:
-            return await self._send("EVALSHA", loaded.sha, len(declared), *declared, *args)
+            return await send("EVALSHA", loaded.sha, len(declared), *declared, *args)
         except NoScriptError:
-            return await self._send("EVAL", loaded.source, len(declared), *declared, *args)
+            return await send("EVAL", loaded.source, len(declared), *declared, *args)
 
     async def _send(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
-        async with self._turns:
-            return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        (reply,) = await self._client.send(_key(command), command)
+        return reply
+
+    async def _write(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
+        """Send a command whose reply is given only once enough replicas have what it wrote."""
+        if not self._replicas.required:
+            return await self._send(*command)
+        key = _key(command)
+        reply, _, acknowledged = await self._client.send(key, command, *self._replicas.waiting(key))
+        self._replicas.require(acknowledged)
+        return reply
+
+
+def _key(command: Command) -> str:
+    """Return the key that tells where a command goes."""
+    return str(command[3] if command[0] in {"EVALSHA", "EVAL"} else command[1])

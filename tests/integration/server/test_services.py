@@ -103,3 +103,13 @@ def _caller(channel: grpc.Channel, path: str, method: MethodDescriptor) -> Calla
         return list(response) if method.server_streaming else response
 
     return empty
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x00" * (5 * 1024 * 1024)], ids=["no message", "too large"])
+def test_what_is_no_request_costs_only_its_sender(wire: Wire, body: bytes) -> None:
+    """A message that is none, or larger than any may be, ends the call and nothing else."""
+    enqueue = wire.channel.unary_unary(f"/{PACKAGE}.WorkItemService/Enqueue", bytes, bytes)
+    with pytest.raises(grpc.RpcError):
+        enqueue(body, timeout=PATIENCE)
+    wire.put("a")
+    assert wire.claim_one().spec.item_id == "a"
