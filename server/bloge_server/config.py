@@ -53,8 +53,8 @@ class Settings(BaseModel):
     """How long a stopping server still takes reports of its sessions."""
     retention_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 86_400.0
     """How long a finished item can be read, from the acknowledgement of its outcome."""
-    max_payload_bytes: Annotated[int, Field(ge=1024, le=2_097_152)] = 1_048_576
-    """The largest payload and the largest output."""
+    max_payload_bytes: Annotated[int, Field(ge=1024, le=1_310_720)] = 1_048_576
+    """The largest payload and the largest output. An item is read with both, so more would not fit a reply."""
     backlog_limit: Annotated[int, Field(ge=0)] = 0
     """Most items of a topic that may be ready or waiting; enqueues beyond it are refused. 0: no limit."""
     log_format: Literal["auto", "json", "text"] = "auto"

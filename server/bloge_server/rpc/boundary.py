@@ -21,6 +21,8 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 async def refuse(context: _Context, error: RemoteWorkersError) -> NoReturn:
     """End a call with the status of an error."""
+    if error.reason is Reason.INTERNAL:
+        _log.error("call failed", error=str(error), exc_info=error.__cause__)
     details = to_status(error).SerializeToString()
     await context.abort(CODES[error.reason], error.message, ((DETAILS_KEY, details),))
     raise AssertionError("abort raises")

@@ -343,6 +343,15 @@ async def test_cancelling_an_execution_leaves_it_to_its_owner(bench: Bench) -> N
     assert (await bench.item()).state.outcome is Outcome.CANCELLED
 
 
+async def test_only_an_execution_may_be_completed_as_cancelled(bench: Bench) -> None:
+    """A worker cannot cancel a node by its report; the lease stands."""
+    await bench.enqueue(new())
+    report = Complete(await bench.claim_one(), "cancelled", b"", "c")
+    (verdict,) = await bench.store.complete(bench.namespace, "topic", [report])
+    assert verdict.reason is Reason.INVALID_FIELD
+    assert (await bench.item()).state.status is Status.CLAIMED
+
+
 async def test_cancel_leaves_an_outcome_alone(bench: Bench) -> None:
     """A finished item keeps its outcome."""
     await bench.enqueue(new())

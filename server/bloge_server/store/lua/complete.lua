@@ -24,7 +24,9 @@ end
 for at = 4, #ARGV, 4 do
   local kind, digest, body = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local record, fence, reply, late = judge(ARGV[at], kind, digest)
-  if record and not reply then
+  if record and not reply and kind == 'cancelled' and string.match(record.policy, '%S+$') ~= 'EXECUTE_GRAPH' then
+    reply = answer('INVALID_FIELD', record) -- only an execution's owner carries out a cancellation
+  elseif record and not reply then
     reply = finish(record, kind, body)
     decide(record, fence, kind, digest, reply)
   elseif late then
