@@ -18,10 +18,9 @@ def bites(evidence: Evidence) -> dict[str, tuple[int, int]]:
     injected: Counter[str] = Counter()
     bitten: Counter[str] = Counter()
     for fault in evidence.faults:
-        if fault.op == "fault":
-            kind = fault.request["kind"]
-            injected[kind] += 1
-            bitten[kind] += _BITES[Kind(kind)](evidence, fault)
+        kind = fault.request["kind"]
+        injected[kind] += 1
+        bitten[kind] += _BITES[Kind(kind)](evidence, fault)
     return {kind.value: (injected[kind.value], bitten[kind.value]) for kind in Kind}
 
 
@@ -77,7 +76,7 @@ def _signalled(evidence: Evidence, fault: Call) -> bool:
 
 
 def _died(evidence: Evidence, fault: Call) -> bool:
-    """A process was killed, and a call that was under way or came next failed."""
+    """A server was ended, and a call that was under way or came next failed."""
     return _signalled(evidence, fault) and _failed(evidence, fault, ("grpc.", "STORE_"))
 
 
@@ -123,6 +122,8 @@ def _counted(name: str) -> Callable[[Evidence, Call], bool]:
 
 _BITES: dict[Kind, Callable[[Evidence, Call], bool]] = {
     Kind.KILL_SERVER: _died,
+    Kind.STOP_SERVER: _died,
+    Kind.PAUSE_SERVER: _waited,
     Kind.KILL_WORKER: _lost_leases,
     Kind.PAUSE_WORKER: _lost_leases,
     Kind.KILL_STORE: _store_missed,

@@ -11,12 +11,12 @@ from chaos.layout import LEASE_SECONDS, SERVERS
 DECIDING = ("complete", "business_error", "fail", "release")
 """Reports that decide a token."""
 _CLOCK_SLACK = 0.005
-_RECOVERY_SECONDS = {"kill_server": 3.0, "stall": 0.0}
-"""How long after a fault its effects count as part of it: a server's start."""
+_RECOVERY_SECONDS = {"kill_server": 3.0, "stop_server": 5.0}
+"""How long after a fault its effects count as part of it: a server's drain and start."""
 _USUAL_RECOVERY_SECONDS = 1.5
 """The same for other faults: reconnects, and the fallback interval of 1 s."""
-_STORE_DOWN = frozenset({"kill_store", "pause_store", "stall"})
-_SERVER_DOWN = frozenset({"kill_server", "cut_store_link", "half_open_store_link"})
+_STORE_DOWN = frozenset({"kill_store", "pause_store"})
+_SERVER_DOWN = frozenset({"kill_server", "stop_server", "pause_server", "cut_store_link", "half_open_store_link"})
 Window = tuple[float, float]
 
 
@@ -85,7 +85,8 @@ class Evidence:
     def __init__(self, calls: Iterable[Call]) -> None:
         self.calls = list(calls)
         self.items: dict[str, ItemStory] = defaultdict(ItemStory)
-        self.faults = [call for call in self.calls if call.op in {"fault", "stall"}]
+        self.faults = [call for call in self.calls if call.op == "fault"]
+        self._stalls = [(call.start, call.end or call.start) for call in self.calls if call.op == "stall"]
         self.deaths = [call for call in self.calls if call.op == "died"]
         clocks = [call.request["offset"] for call in self.calls if call.op == "clock"]
         self.clock_offset: float | None = clocks[0] if clocks else None
@@ -102,12 +103,16 @@ class Evidence:
         """Return an instant of the store's clock on the monotonic one."""
         return None if self.clock_offset is None else store_ms / 1000 - self.clock_offset
 
-    def is_out(self, start: float, end: float) -> bool:
+    def is_out(self, start: float, end: float, stall_seconds: float) -> bool:
         """Return whether there was a time between two instants without a store, or without any server that reaches it.
 
-        A machine that stood still counts as a store that did.
+        Args:
+            start: the first instant.
+            end: the last instant.
+            stall_seconds: a machine that stood still for so long counts as a store that did.
         """
-        return any(window[0] <= end and start <= window[1] for window in self._outages)
+        stalls = [(a, b) for a, b in self._stalls if b - a >= stall_seconds]
+        return any(window[0] <= end and start <= window[1] for window in (*self._outages, *stalls))
 
     def is_active(self, kind: str, start: float, end: float) -> bool:
         """Return whether a kind of fault was active between two instants."""
@@ -116,7 +121,7 @@ class Evidence:
     def _windows(self, kinds: frozenset[str], target: str = "") -> list[Window]:
         windows = []
         for fault in self.faults:
-            kind = fault.request.get("kind", fault.op)
+            kind = fault.request["kind"]
             if kind in kinds and (not target or fault.request["target"] == target):
                 recovery = _RECOVERY_SECONDS.get(kind, _USUAL_RECOVERY_SECONDS)
                 windows.append((fault.start, (fault.end or fault.start) + recovery))

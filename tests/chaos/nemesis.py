@@ -64,7 +64,9 @@ class Nemesis:
         kind, target = fault.kind, fault.target
         if kind in {Kind.KILL_SERVER, Kind.KILL_WORKER, Kind.KILL_STORE}:
             return {"signalled": self._processes[target].send(signal.SIGKILL)}
-        if kind in {Kind.PAUSE_WORKER, Kind.PAUSE_STORE}:
+        if kind is Kind.STOP_SERVER:
+            return {"signalled": self._processes[target].send(signal.SIGTERM)}
+        if kind in {Kind.PAUSE_SERVER, Kind.PAUSE_WORKER, Kind.PAUSE_STORE}:
             return await self._pause(self._processes[target], fault.seconds)
         if kind is Kind.SCRIPT_FLUSH:
             return await self._flush_scripts()

@@ -69,6 +69,7 @@ def superseded_reports_change_nothing(evidence: Evidence) -> Judgement:
         final = story.final
         if final is None:
             continue
+        possible = {(call.op, call.request["token"]) for call in story.reports if not is_refused(call)}
         for report in story.reports:
             if report.op == "heartbeat" or not is_refused(report):
                 continue
@@ -79,11 +80,8 @@ def superseded_reports_change_nothing(evidence: Evidence) -> Judgement:
             if answer["reason"] != "SUPERSEDED":
                 continue
             judgement.check(final["fence"] > fence, f"{item}: {fence} was called SUPERSEDED, yet nobody claimed later")
-            other = any(
-                call.op == report.op and call.request["token"] == report.request["token"] and not is_refused(call)
-                for call in story.reports
-            )
             traces = [end for end in final["attempts"] if end["fence"] == fence and end["end"] == _ENDS[report.op]]
+            other = (report.op, report.request["token"]) in possible
             judgement.check(other or not traces, f"{item}: a superseded {report.op} of {fence} ended its attempt")
     return judgement
 

@@ -11,6 +11,7 @@ from chaos.layout import LEASE_SECONDS
 _RECLAIM_SECONDS = LEASE_SECONDS + 1.0
 _FIRE_SECONDS = 0.25
 _SLACK = 0.01
+_FIRE_STALL_SECONDS, _RECLAIM_STALL_SECONDS = 0.1, 0.5
 
 
 def dead_workers_lose_their_items(evidence: Evidence) -> Judgement:
@@ -26,7 +27,7 @@ def dead_workers_lose_their_items(evidence: Evidence) -> Judgement:
             took = again - died
             # A heartbeat that is still on its way when its sender dies extends the lease when it arrives.
             delayed = evidence.is_active("delay_link", death.start, died)
-            if delayed or evidence.is_out(death.start, max(again, died + _RECLAIM_SECONDS)):
+            if delayed or evidence.is_out(death.start, max(again, died + _RECLAIM_SECONDS), _RECLAIM_STALL_SECONDS):
                 judgement.excluded += 1
                 continue
             slowest = max(slowest, took)
@@ -64,7 +65,7 @@ def deadlines_fire(evidence: Evidence) -> Judgement:
             continue
         judgement.check(late >= 0, f"{item}: TIMED_OUT came {-late:.3f} s before the suspend deadline")
         at = evidence.since(final["deadline_ms"])
-        if at is None or evidence.is_out(at, at + max(late, _FIRE_SECONDS)):
+        if at is None or evidence.is_out(at, at + max(late, _FIRE_SECONDS), _FIRE_STALL_SECONDS):
             judgement.excluded += 1
             continue
         slowest = max(slowest, late)

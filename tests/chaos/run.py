@@ -77,6 +77,8 @@ class Run:
                 group.create_task(enqueuer.run(self._options.rate, self._options.duration))
                 group.create_task(nemesis.run(self._faults))
             await self._settle(enqueuer, watcher)
+            # Nothing moves while the end is read, also when the run has not settled.
+            await self._stop(*WORKERS)
             await read_rest(self._store_port, self._recorder)
             for task in background:
                 task.cancel()
@@ -94,11 +96,14 @@ class Run:
             yield
         finally:
             # Workers first, so that nobody is missed by somebody who is still there.
-            for name in (*WORKERS, *SERVERS, "store"):
-                if name in self._processes:
-                    await self._processes[name].stop()
+            await self._stop(*WORKERS)
+            await self._stop(*SERVERS)
+            await self._stop("store")
             for proxy in (*self._links.values(), *self._store_links.values()):
                 await proxy.stop()
+
+    async def _stop(self, *names: str) -> None:
+        await asyncio.gather(*(self._processes[name].stop() for name in names if name in self._processes))
 
     async def _start(self) -> None:
         folder = self._options.folder

@@ -12,19 +12,26 @@ from support.waiting import until
 _SLOTS = 16384
 
 
+_SETTINGS = {
+    "cluster-enabled": "yes",
+    "cluster-node-timeout": "2000",
+    "cluster-require-full-coverage": "no",
+    "appendonly": "no",
+}
+
+
 class ClusterProcesses:
     """Masters that share the slots evenly."""
 
     def __init__(self, folder: Path, size: int) -> None:
+        self._folder = folder
         self._bus_ports = free_ports(size)
-        self.nodes = [
-            TcpStore(
-                folder / f"node-{number}",
-                *("--cluster-enabled", "yes", "--cluster-port", str(bus_port), "--cluster-node-timeout", "2000"),
-                *("--appendonly", "no"),
-            )
-            for number, bus_port in enumerate(self._bus_ports)
-        ]
+        self.nodes = [self._node(f"node-{number}", port) for number, port in enumerate(self._bus_ports)]
+        self.replicas: list[TcpStore] = []
+
+    def _node(self, name: str, bus_port: int) -> TcpStore:
+        settings = {**_SETTINGS, "cluster-port": str(bus_port)}
+        return TcpStore(self._folder / name, *(part for key, value in settings.items() for part in (f"--{key}", value)))
 
     @property
     def url(self) -> str:
@@ -44,6 +51,22 @@ class ClusterProcesses:
             self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", other.port, bus_port)
         until(self.agreed, "the nodes form a cluster")
 
+    def add_replica(self, master: TcpStore) -> TcpStore:
+        """Start a replica of a node and wait until it can take over."""
+        (bus_port,) = free_ports(1)
+        replica = self._node("replica", bus_port)
+        self.replicas.append(replica)
+        replica.start()
+        replica.command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self._bus_ports[0])
+        until(lambda: self._knows(replica, master), "the replica knows its master")
+        replica.command("CLUSTER", "REPLICATE", node_id(master))
+        until(lambda: replica.info("replication").get("master_link_status") == "up", "the replica follows")
+        until(lambda: all(self._knows(node, replica) for node in self.nodes), "all know the replica")
+        return replica
+
+    def _knows(self, node: TcpStore, other: TcpStore) -> bool:
+        return node_id(other) in _text(node.command("CLUSTER", "NODES"))
+
     def agreed(self) -> bool:
         """Return whether every node knows all others and all slots."""
         for node in self.nodes:
@@ -57,7 +80,7 @@ class ClusterProcesses:
         """Return the node that serves a slot, as the asked one (the first) sees it."""
         for first, last, (_, port, *_), *_ in (asked or self.nodes[0]).command("CLUSTER", "SLOTS"):
             if first <= slot <= last:
-                return next(node for node in self.nodes if node.port == port)
+                return next(node for node in (*self.nodes, *self.replicas) if node.port == port)
         raise AssertionError(f"nobody serves slot {slot}")
 
     def other_than(self, node: TcpStore) -> TcpStore:
@@ -97,7 +120,7 @@ class ClusterProcesses:
 
     def close(self) -> None:
         """End every node."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self.replicas):
             node.close()
 
 

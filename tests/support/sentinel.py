@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from support.store_process import BINARY
 from support.tcp_store import TcpStore, free_ports
@@ -55,8 +55,17 @@ class SentinelProcesses:
         return int(address[1])
 
     def fail_over(self) -> None:
-        """Make the replica the master, though the master lives."""
-        self.admin.execute_command("SENTINEL FAILOVER", SERVICE)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        """Make the replica the master, though the master lives; wait until it is."""
+        until(self._begins_failover, "the Sentinel finds the replica good enough")
+        until(lambda: self.master_port() == self.replica.port, "the replica is the master")
+
+    def _begins_failover(self) -> bool:
+        try:
+            return bool(self.admin.execute_command("SENTINEL FAILOVER", SERVICE))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        except ResponseError as error:
+            if "NOGOODSLAVE" not in str(error):
+                raise
+            return False
 
     def _knows_the_replica(self) -> bool:
         assert self._process is not None

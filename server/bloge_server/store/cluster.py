@@ -1,7 +1,7 @@
 """A Redis or Valkey cluster: sends each command to the node of its key, and follows when keys move.
 
 redis-py's own cluster client would do most of it, but sends ASKING on another connection than the command it is for,
-WAIT to a node that did not execute the script, and hears several nodes by asking them in turn.
+WAIT to a node of its choice, and hears several nodes by asking them in turn.
 """
 
 import asyncio

@@ -65,6 +65,11 @@ class Work:
         assert stored is not None
         return stored
 
+    async def replicate(self) -> None:
+        """Wait until a replica has everything."""
+        (_, acknowledged) = await self.client.send(self.base, *Replicas(1, 900).waiting(self.base))
+        assert acknowledged == 1
+
     async def works(self) -> bool:
         """Return whether the store takes calls; anything but an unavailable store is told."""
         try:

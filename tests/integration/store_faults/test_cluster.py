@@ -1,23 +1,23 @@
 """A cluster whose slots move and whose nodes break."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from bloge_server.store import connection
 from bloge_server.store.redis_store import RedisStore
-from support.cluster import ClusterProcesses
+from support.cluster import ClusterProcesses, running_cluster
 from support.waiting import until
 
-from .conftest import Work, listening, unavailable
+from .conftest import TIMEOUT_SECONDS, Work, listening, unavailable
 
 
 @pytest.fixture
-async def work(cluster: ClusterProcesses, cluster_client: connection.Client, namespace: str) -> AsyncIterator[Work]:
+async def work(cluster: ClusterProcesses, cluster_client: connection.Client, namespace: str) -> Work:
     """Return a topic on the cluster."""
     await connection.check(cluster_client, cluster.url)
-    yield Work(cluster_client, (namespace, "topic"))
+    return Work(cluster_client, (namespace, "topic"))
 
 
 def spread(work: Work, cluster: ClusterProcesses) -> list[Work]:
@@ -123,7 +123,7 @@ async def test_a_slot_that_moves_as_a_whole_refuses_nothing(work: Work, cluster:
     assert await work.findings() == []
 
 
-async def test_a_node_that_dies_takes_only_its_own_topics_along(work: Work, cluster: ClusterProcesses) -> None:
+async def test_a_node_that_freezes_takes_only_its_own_topics_along(work: Work, cluster: ClusterProcesses) -> None:
     """The others go on; its own go on when it is back."""
     broken, *others = spread(work, cluster)
     for each in (broken, *others):
@@ -134,7 +134,7 @@ async def test_a_node_that_dies_takes_only_its_own_topics_along(work: Work, clus
         async with unavailable():
             await broken.claim()
         for each in others:
-            await each.works()
+            await each.round("b")
     finally:
         node.thaw()
     await broken.until_it_works()
@@ -158,3 +158,26 @@ async def test_a_cluster_that_is_not_there_is_unavailable(work: Work, cluster: C
         await work.until_it_works()
         until(cluster.agreed, "the cluster is whole again")
         assert work.topic[1] not in await store.topics(work.topic[0])
+
+
+async def test_a_replica_that_takes_over_is_followed(tmp_path: Path, namespace: str) -> None:
+    """Its topics are refused until then, and heard afterwards."""
+    with running_cluster(tmp_path) as cluster:
+        async with connection.connect(cluster.url, TIMEOUT_SECONDS) as client:
+            work = Work(client, (namespace, "topic"))
+            master = cluster.node_of(work.slot)
+            replica = cluster.add_replica(master)
+            async with listening(client, work.topic) as ears:
+                await work.enqueue("a")
+                await work.replicate()
+                master.kill()
+                async with unavailable():
+                    await work.claim()
+                await work.until_it_works()
+                assert replica.info("replication")["role"] == "master"
+                (lease,) = await work.claim()
+                assert lease.item_id == "a"
+                assert await work.complete(lease)
+                await ears.hear_again(work.topic)
+                await work.round("b")
+                await ears.heard(work.topic, "ready")

@@ -137,3 +137,11 @@ def test_settings_never_change() -> None:
     """They are read once."""
     with pytest.raises(ValueError, match="frozen"):
         load([]).lease_seconds = 5
+
+
+def test_replicas_need_a_store_that_can_have_some() -> None:
+    """The embedded one has none; waiting for them ends before the call does."""
+    assert "--wait-replicas: " in problem("--wait-replicas", "1")
+    url = ("--redis-url", "redis://localhost", "--wait-replicas", "1")
+    assert load(url).wait_replicas == 1
+    assert "less than store_timeout_seconds (1.0)" in problem(*url, "--store-timeout-seconds", "1")
