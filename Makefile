@@ -12,7 +12,7 @@ SOURCES := $(MEMBERS) requirements docs tests examples benchmarks
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Everything is installed once and again only when a manifest or the pinned set changes.
 $(VENV)/.installed: requirements/dev.txt pyproject.toml $(MEMBERS:%=%/pyproject.toml)
@@ -50,7 +50,7 @@ test-planted: install ## Plant known defects one by one; each must turn the suit
 
 .PHONY: chaos
 chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
-	@$(BIN)/python -m tests.chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
+	@PYTHONPATH=tests $(BIN)/python -m chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
 
 .PHONY: verify
 verify: install ## Check style, types, imports and generated files; changes nothing

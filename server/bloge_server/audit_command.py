@@ -37,7 +37,7 @@ async def _audit(options: argparse.Namespace, settings: Settings) -> int:
         store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
         url = f"unix://{store.socket}"
     try:
-        async with connection.connected(url) as client:
+        async with connection.connected(url, timeout_seconds=settings.store_timeout_seconds) as client:
             retention_ms = int(settings.retention_seconds * 1000)
             return await _walk(RedisStore(client, retention_ms=retention_ms), options)
     finally:
