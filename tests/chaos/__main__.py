@@ -26,7 +26,11 @@ def main() -> int:
     print(f"seed {options.seed}, {options.duration:.0f} s, {options.rate:.0f} items/s, history in {options.folder}")
     for fault in plan.make(options.seed, options.duration):
         print(f"  {fault.at:6.1f} s  {fault.kind:<22} {fault.target:<10} {fault.seconds:.1f} s")
-    calls = asyncio.run(_run(options))
+    try:
+        calls = asyncio.run(_run(options))
+    except asyncio.CancelledError:
+        print("ended early by SIGTERM; everything is stopped, nothing was judged")
+        return 1
     path = options.folder / "history.jsonl"
     history.write(path, calls)
     code = _judge(calls, least)

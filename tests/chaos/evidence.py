@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.history import Call
-from chaos.layout import LEASE_SECONDS, SERVERS
+from chaos.layout import SERVERS
 
 DECIDING = ("complete", "business_error", "fail", "release")
 """Reports that decide a token."""
@@ -148,9 +148,9 @@ class Evidence:
         if call.op == "claim" and call.answered and call.answer is not None and call.end is not None:
             return [self._grant(call, lease, call.end) for lease in call.answer["leases"]]
         if call.op == "run":
-            # A handler's start tells that its worker was granted a lease by then; how long it holds, it does not know.
+            # A handler's start tells that its worker was granted a lease by then: not since when, nor for how long.
             facts = {**call.request, "lease_s": 0.0, "timeout_s": None, "attempt": 0}
-            return [self._grant(call, facts, call.start, asked=call.start - LEASE_SECONDS)]
+            return [self._grant(call, facts, call.start, asked=0.0)]
         return []
 
     def _grant(self, call: Call, lease: dict[str, Any], told: float, asked: float | None = None) -> Grant:

@@ -160,6 +160,12 @@ def test_fences_that_do_not_increase() -> None:
     assert not told(leases.fences_increase, claim(1.0), claim(1.0), claim(5.0))
 
 
+def test_a_handler_that_starts_late_proves_nothing() -> None:
+    """L2: a worker that was stopped starts a handler for an old offer, long after others claimed the item."""
+    old = {"fence": fence(1.0), "token": f"{fence(1.0)}/n", "worker": "sdk-1.1", "body": BODY}
+    assert not told(leases.fences_increase, claim(2.0), call("run", 4.0, 4.1, {}, **old))
+
+
 def test_two_accepted_reports() -> None:
     """L3: completes of two claims are accepted."""
     again = report("complete", 5.5, 5.0, body="other")
