@@ -56,7 +56,7 @@ _ON_SERVER = {
 }
 _RESTARTS = {Kind.KILL_SERVER, Kind.STOP_SERVER}
 _RESTART_SECONDS = 4.0
-_GAP_SECONDS = 0.9
+_GAP_SECONDS = 0.85
 _CALM_SECONDS = 7.0
 _CALM_DEATH = 0.65
 """When in a calm the worker dies: after the storm's effects, and early enough to see its items come back."""

@@ -113,6 +113,8 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         watch = self._outcomes.watch()
         reading = asyncio.create_task(self._read(watch, requests))
         news = asyncio.create_task(watch.next())
+        # When both fail at once, with the store, one error ends the stream and the other says nothing more.
+        reading.add_done_callback(_retrieve)
         try:
             while True:
                 await asyncio.wait((reading, news), return_when=asyncio.FIRST_COMPLETED)
@@ -214,3 +216,9 @@ def _frame(news: News) -> pb.WatchOutcomesResponse:
         (namespace, worker_topic), reply_group = news.source
         frame.caught_up.add(namespace=namespace, worker_topic=worker_topic, reply_group=reply_group)
     return frame
+
+
+def _retrieve(ended: "asyncio.Task[None]") -> None:
+    """Look at how a task ended, so that nobody is told that nobody looked."""
+    if not ended.cancelled():
+        ended.exception()
