@@ -12,6 +12,7 @@ from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.config import Settings
 from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
+from bloge_server.domain.work_item import TopicLimits
 from bloge_server.rpc import server as rpc_server
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
@@ -39,7 +40,7 @@ class App:
             client,
             replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
-            backlog_limit=settings.backlog_limit,
+            limits=TopicLimits(settings.backlog_limit, settings.dead_letter_limit, settings.dead_letter_policy.upper()),
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
@@ -56,9 +57,7 @@ class App:
         )
         self._workers = WorkerService(self.store, self._pump, stream_settings)
         work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
-        operations = OpsService(
-            self.store, max_payload_bytes=settings.max_payload_bytes, backlog_limit=settings.backlog_limit
-        )
+        operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
         self._wire()
 

@@ -57,6 +57,11 @@ class Settings(BaseModel):
     """The largest payload and the largest output. An item is read with both, so more would not fit a reply."""
     backlog_limit: Annotated[int, Field(ge=0)] = 0
     """Most items of a topic that may be ready or waiting; enqueues beyond it are refused. 0: no limit."""
+    dead_letter_limit: Annotated[int, Field(ge=0)] = 10_000
+    """Most dead letters of a topic before `dead_letter_policy` applies. 0: no limit."""
+    dead_letter_policy: Literal["keep", "discard_oldest"] = "keep"
+    """What happens to a topic's dead letters beyond the limit: `keep` warns once a minute, `discard_oldest` drops the
+    oldest, and a node that still waits for one fails."""
     log_format: Literal["auto", "json", "text"] = "auto"
     """`auto`: text on a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

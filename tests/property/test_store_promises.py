@@ -22,7 +22,9 @@ from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Event, Outcome, Status
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import ClaimOrder, NewItem, StoredItem
+from bloge_server.store import scripts
 from bloge_server.store.redis_store import RedisStore
+from support.releases import next_release
 
 TOPIC = "topic"
 LEASE_MS = 1000
@@ -52,6 +54,8 @@ class Histories(RuleBasedStateMachine):
     """Walks the store through random steps."""
 
     store_url: str
+    refusals: frozenset[str] = frozenset()
+    """What a server may answer to whatever it is asked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,8 +65,12 @@ class Histories(RuleBasedStateMachine):
         self.base = f"bloge:{{{self.namespace}/t/{TOPIC}}}:"
         self.now = 1_700_000_000_000
         self.roll = 0.0
-        self.store = RedisStore(self.client, retention_ms=5000, clock=lambda: self.now, dice=lambda: self.roll)
+        self.store = self.newest = self.server(scripts.load)
         self.known = {item_id: Known() for item_id in IDS}
+
+    def server(self, load: Callable[[str], scripts.Script]) -> RedisStore:
+        """Return the store as a server with these scripts sees it."""
+        return RedisStore(self.client, retention_ms=5000, clock=lambda: self.now, dice=lambda: self.roll, load=load)
 
     def do(self, call: Awaitable[_T]) -> _T:
         """Carry out a call to the end."""
@@ -84,15 +92,19 @@ class Histories(RuleBasedStateMachine):
     )
     def enqueue(self, on_dead: str, suspend: int, attempt: int) -> None:
         """Enqueue the items that the history is about."""
-        items = [
+        self.items = self.new_items(on_dead, suspend, attempt)
+        self.do(self.store.enqueue(self.namespace, TOPIC, self.items))
+
+    @staticmethod
+    def new_items(on_dead: str, suspend: int, attempt: int) -> list[NewItem]:
+        """Return the items that a history is about."""
+        return [
             NewItem(
                 item_id, "digest", b"", b"payload", max_retries=RETRIES, backoff="JITTER:50:0", max_lease_losses=LOSSES,
                 suspend_timeout_ms=suspend, attempt_timeout_ms=attempt, on_dead_letter=on_dead, reply_group="group",
             )
             for item_id in IDS
         ]  # fmt: skip
-        self.items = items
-        self.do(self.store.enqueue(self.namespace, TOPIC, items))
 
     @rule(ms=st.sampled_from([1, 50, 199, 500, 1000, 5000]), roll=st.floats(0, 0.99))
     def pass_time(self, ms: int, roll: float) -> None:
@@ -112,7 +124,7 @@ class Histories(RuleBasedStateMachine):
         statuses = self.do(
             self.store.enqueue(self.namespace, TOPIC, [i for i, b in zip(self.items, before, strict=True) if b])
         )
-        assert all(each.status == "EXISTS" for each in statuses)
+        assert {each.status for each in statuses} <= {"EXISTS", *self.refusals}
 
     @rule(worker=st.sampled_from(["w1", "w2"]), many=st.integers(1, 3), offer=st.booleans())
     def claim(self, worker: str, many: int, *, offer: bool) -> None:
@@ -226,6 +238,9 @@ class Histories(RuleBasedStateMachine):
         if verdict.reason is Reason.NOT_FOUND:
             assert before is None
             return
+        if verdict.reason is not None and verdict.reason in self.refusals:
+            assert self.read(item_id) == before, "a refused report changed something"
+            return
         assert verdict.reason is not Reason.INVALID_TOKEN, "a token that was handed out is known"
         repeated = known.answers.get((token, name))
         if repeated is not None and repeated.reason is not Reason.CONFLICTING_REPORT:
@@ -256,7 +271,7 @@ class Histories(RuleBasedStateMachine):
 
     def read(self, item_id: str) -> StoredItem | None:
         """Return an item as it stands."""
-        (stored,) = self.do(self.store.get(self.namespace, TOPIC, [item_id]))
+        (stored,) = self.do(self.newest.get(self.namespace, TOPIC, [item_id]))
         return stored
 
     def indexes(self, item_id: str) -> set[str]:
@@ -292,6 +307,33 @@ class Histories(RuleBasedStateMachine):
         known.outcome = stored.state.outcome
 
 
+class Upgrades(Histories):
+    """The same on servers of two adjacent releases, any of which may serve any step."""
+
+    refusals = frozenset({Reason.UNKNOWN_SCHEMA})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.servers = (self.server(scripts.load), self.server(next_release))
+        self.store, self.newest = self.servers
+
+    @initialize(
+        on_dead=st.sampled_from(["KEEP_SUSPENDED", "RESUME_WITH_FAILURE"]),
+        suspend=st.sampled_from([0, 1500, 20_000]),
+        later=st.integers(1, len(IDS)),
+    )
+    def enqueue(self, on_dead: str, suspend: int, later: int) -> None:
+        """Enqueue some items with the later release, the others with this one."""
+        self.items = self.new_items(on_dead, suspend, 0)
+        self.do(self.newest.enqueue(self.namespace, TOPIC, self.items[:later]))
+        self.do(self.store.enqueue(self.namespace, TOPIC, self.items[later:]))
+
+    @rule(later=st.booleans())
+    def go_to(self, *, later: bool) -> None:
+        """Go on with one of the servers."""
+        self.store = self.servers[later]
+
+
 def expected_indexes(stored: StoredItem, *, acknowledged: bool) -> set[str]:
     """Return exactly the indexes in which an item must stand (L5)."""
     state = stored.state
@@ -309,10 +351,21 @@ def expected_indexes(stored: StoredItem, *, acknowledged: bool) -> set[str]:
 @pytest.mark.timeout(0 if os.environ.get("LONG") else 170)
 def test_promises_hold_in_random_histories(store_url: str) -> None:
     """No history of claims, reports, sweeps, replays and clock steps breaks a promise."""
-    Histories.store_url = store_url
-    many, long = (2000, 100) if os.environ.get("LONG") else (60, 50)
+    walk(Histories, store_url, quick=60)
+
+
+@pytest.mark.timeout(0 if os.environ.get("LONG") else 170)
+def test_promises_hold_while_servers_are_replaced(store_url: str) -> None:
+    """Nor does one in which servers of two adjacent releases take turns."""
+    walk(Upgrades, store_url, quick=30)
+
+
+def walk(histories: type[Histories], store_url: str, *, quick: int) -> None:
+    """Walk many histories, the usual number or a few."""
+    histories.store_url = store_url
+    many, long = (2000, 100) if os.environ.get("LONG") else (quick, 50)
     phases = (Phase.generate,) if os.environ.get("PLANTED") else tuple(Phase)  # a planted defect needs no shrinking
     steps = settings(
         max_examples=many, stateful_step_count=long, deadline=None, report_multiple_bugs=False, phases=phases
     )
-    run_state_machine_as_test(Histories, settings=steps)
+    run_state_machine_as_test(histories, settings=steps)

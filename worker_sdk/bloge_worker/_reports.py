@@ -21,7 +21,15 @@ _TAG_BYTES = 8
 REPEAT_AFTER = 1.0
 """Seconds before a report is repeated that the server could not judge, for example because its store is away."""
 
-NOT_JUDGED = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.SERVER_DRAINING, Reason.INTERNAL})
+NOT_JUDGED = frozenset(
+    {
+        Reason.STORE_UNAVAILABLE,
+        Reason.STORE_FULL,
+        Reason.SERVER_DRAINING,
+        Reason.UNKNOWN_SCHEMA,
+        Reason.INTERNAL,
+    }
+)
 """Reasons that say nothing about the lease."""
 
 _MOST_DEFECTS = 10

@@ -40,7 +40,7 @@ CODES = {
     Reason.STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.STORE_FULL: grpc.StatusCode.UNAVAILABLE,
     Reason.SERVER_DRAINING: grpc.StatusCode.UNAVAILABLE,
-    Reason.UNKNOWN_SCHEMA: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.UNKNOWN_SCHEMA: grpc.StatusCode.UNAVAILABLE,
     Reason.NOT_IMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }

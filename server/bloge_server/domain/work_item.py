@@ -41,7 +41,7 @@ class Enqueued(NamedTuple):
 
     item_id: str
     status: str
-    """CREATED, EXISTS, DIFFERS or FULL."""
+    """CREATED, EXISTS, DIFFERS, FULL or UNKNOWN_SCHEMA."""
 
 
 class ClaimOrder(NamedTuple):
@@ -83,6 +83,20 @@ class Claimed(NamedTuple):
     """True if asking again at once may find more."""
 
 
+class TopicLimits(NamedTuple):
+    """How much a topic may have."""
+
+    backlog: int = 0
+    """Most items that may be ready or waiting; 0: no limit."""
+    dead_letters: int = 0
+    """Most dead letters; 0: no limit."""
+    dead_letter_policy: str = "KEEP"
+    """What happens to dead letters beyond the limit: KEEP, or DISCARD_OLDEST."""
+
+
+NO_LIMITS = TopicLimits()
+
+
 class SweepResult(NamedTuple):
     """What one pass over a topic did."""
 
@@ -90,8 +104,12 @@ class SweepResult(NamedTuple):
     expired: int
     timed_out: int
     purged: int
+    discarded: int
+    """Dead letters that went because the topic had too many."""
     next_due_ms: int
     """Time until something is due: 0 if more is due now, negative if nothing is ahead."""
+    dead_beyond_limit: int
+    """Dead letters that the topic still has beyond its limit."""
 
 
 class ItemPolicy(NamedTuple):

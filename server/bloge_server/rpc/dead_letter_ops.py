@@ -204,7 +204,7 @@ class DeadLetterOps:
                 namespace, start.worker_topic, since_ms=start.since_ms, after_id=start.after_id, limit=_SCAN
             )
             ids = [item_id for _, item_id in listed]
-        stored = await self._store.get(namespace, start.worker_topic, ids) if ids else []
+        stored = await self._store.get(namespace, start.worker_topic, ids, brief=True) if ids else []
         dead = [each for each in stored if each is not None and each.dead_letter_ms is not None]
         return sorted((each for each in dead if place_of(each) > start), key=place_of)
 
@@ -213,7 +213,7 @@ class DeadLetterOps:
     ) -> None:
         """Refuse the named items that are no dead letters."""
         ids = list(dict.fromkeys(selection.criteria.item_ids))
-        found = await self._store.get(selection.namespace, selection.worker_topic, ids) if ids else []
+        found = await self._store.get(selection.namespace, selection.worker_topic, ids, brief=True) if ids else []
         for item_id, stored in zip(ids, found, strict=True):
             if stored is None:
                 refuse(response, selection, item_id, Acted("NOT_FOUND", "-", "-"))

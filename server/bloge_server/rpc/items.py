@@ -10,6 +10,7 @@ from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.lifecycle import Outcome
 from bloge_server.domain.work_item import Acted, StoredItem, StoredOutcome
+from bloge_server.store.errors import unknown_schema
 
 PAGE_BYTES = 2_500_000
 """A page ends before it is larger than a reply may be; long histories have many tracebacks."""
@@ -180,6 +181,8 @@ def refusal(ref: pb.WorkItemRef, acted: Acted) -> RemoteWorkersError:
     """Return why an item could not be acted on."""
     if acted.answer == "NOT_FOUND":
         return not_found(ref)
+    if acted.answer == "UNKNOWN_SCHEMA":
+        return unknown_schema(ref.item_id)
     if acted.answer == "NO_OUTPUT":
         return RemoteWorkersError(Reason.NOT_FOUND, f"work item {ref.item_id!r} keeps no late output of that fence")
     outcome = "no outcome" if acted.outcome == "-" else f"outcome {acted.outcome}"

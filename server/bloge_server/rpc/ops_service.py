@@ -14,9 +14,8 @@ class OpsService(TopicOps, DeadLetterOps):
     Args:
         store: where they live.
         max_payload_bytes: the largest payload.
-        backlog_limit: most items of a topic that may be ready or waiting, where a topic has no limit of its own.
     """
 
-    def __init__(self, store: RedisStore, *, max_payload_bytes: int, backlog_limit: int) -> None:
-        TopicOps.__init__(self, store, backlog_limit)
+    def __init__(self, store: RedisStore, max_payload_bytes: int) -> None:
+        TopicOps.__init__(self, store)
         DeadLetterOps.__init__(self, store, max_payload_bytes)

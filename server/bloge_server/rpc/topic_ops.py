@@ -17,11 +17,14 @@ from bloge_server.store import topics
 from bloge_server.store.actions import ActionLog
 from bloge_server.store.audit import Auditor, Finding
 from bloge_server.store.redis_store import RedisStore
-from bloge_server.store.topics import TopicView
+from bloge_server.store.topics import Setting, TopicView
 
 _TOPIC_PAGE = 100
 _ITEM_PAGE = 50
 _MAX_PAGE = 1000
+_AS_THE_SERVER = -1
+_MAX_LIMIT = 1_000_000_000
+_POLICIES = {pb.DEAD_LETTER_POLICY_KEEP: "KEEP", pb.DEAD_LETTER_POLICY_DISCARD_OLDEST: "DISCARD_OLDEST"}
 _OFFSET = re.compile(r"\d{1,15}")
 _INDEXES = {
     work_item_pb2.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{status}"): index for status, index in INDEX_OF.items()
@@ -33,12 +36,10 @@ class TopicOps:
 
     Args:
         store: where they live.
-        backlog_limit: what the server says where a topic does not.
     """
 
-    def __init__(self, store: RedisStore, backlog_limit: int) -> None:
+    def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self._backlog_limit = backlog_limit
 
     @unary
     async def ListTopics(self, request: pb.ListTopicsRequest) -> pb.ListTopicsResponse:
@@ -51,7 +52,7 @@ class TopicOps:
         names = [name for name in await self._store.topics(namespace) if name > after]
         response = pb.ListTopicsResponse()
         for name in names[:size]:
-            response.topics.append(self._topic(namespace, name, await topics.describe(self._store, namespace, name)))
+            response.topics.append(_topic(namespace, name, await topics.describe(self._store, namespace, name)))
         if len(names) > size:
             response.next_page_token = _to_token(names[size - 1])
         return response
@@ -61,7 +62,7 @@ class TopicOps:
         """Read one topic."""
         namespace, topic = await self._known(request.namespace, request.worker_topic)
         view = await topics.describe(self._store, namespace, topic)
-        return pb.GetTopicResponse(topic=self._topic(namespace, topic, view))
+        return pb.GetTopicResponse(topic=_topic(namespace, topic, view))
 
     @unary
     async def PauseTopic(self, request: pb.PauseTopicRequest) -> pb.PauseTopicResponse:
@@ -72,7 +73,7 @@ class TopicOps:
         namespace, topic = await self._known(request.namespace, request.worker_topic)
 
         async def act() -> pb.PauseTopicResponse:
-            await topics.set_paused(self._store, namespace, topic, paused=True)
+            await topics.configure(self._store, namespace, topic, {"paused": 1})
             return pb.PauseTopicResponse()
 
         log = ActionLog(self._store)
@@ -87,11 +88,29 @@ class TopicOps:
         namespace, topic = await self._known(request.namespace, request.worker_topic)
 
         async def act() -> pb.ResumeTopicResponse:
-            await topics.set_paused(self._store, namespace, topic, paused=False)
+            await topics.configure(self._store, namespace, topic, {"paused": None})
             return pb.ResumeTopicResponse()
 
         log = ActionLog(self._store)
         return await recorded(log, "ResumeTopic", (namespace, topic), request, pb.ResumeTopicResponse, act)
+
+    @unary
+    async def ConfigureTopic(self, request: pb.ConfigureTopicRequest) -> pb.ConfigureTopicResponse:
+        """Set a topic's own limits."""
+        checks = Checks()
+        namespace = checks.namespace(request.namespace)
+        topic = checks.name("worker_topic", request.worker_topic)
+        settings = _settings(checks, request)
+        check_action(checks, request.action)
+        checks.done()
+
+        async def act() -> pb.ConfigureTopicResponse:
+            await topics.configure(self._store, namespace, topic, settings)
+            view = await topics.describe(self._store, namespace, topic)
+            return pb.ConfigureTopicResponse(topic=_topic(namespace, topic, view))
+
+        log = ActionLog(self._store)
+        return await recorded(log, "ConfigureTopic", (namespace, topic), request, pb.ConfigureTopicResponse, act)
 
     @unary
     async def ListWorkItems(self, request: pb.ListWorkItemsRequest) -> pb.ListWorkItemsResponse:
@@ -106,7 +125,7 @@ class TopicOps:
         start = _offset(request.page_token)
         ids = await topics.ids_in(self._store, namespace, topic, index or "", start, size)
         response, room, looked_at = pb.ListWorkItemsResponse(), items.PAGE_BYTES, 0
-        for stored in await self._store.get(namespace, topic, ids):
+        for stored in await self._store.get(namespace, topic, ids, brief=True):
             if stored is not None:
                 listed = items.item(stored, payload=False)
                 room -= listed.ByteSize()
@@ -145,20 +164,41 @@ class TopicOps:
             raise RemoteWorkersError(Reason.NOT_FOUND, f"nothing was ever enqueued to topic {worker_topic!r}")
         return name, worker_topic
 
-    def _topic(self, namespace: str, worker_topic: str, view: TopicView) -> pb.Topic:
-        oldest = view.oldest_ready_ms
-        return pb.Topic(
-            namespace=namespace,
-            worker_topic=worker_topic,
-            paused=view.paused,
-            ready_count=view.ready,
-            claimed_count=view.claimed,
-            retry_wait_count=view.retry_wait,
-            dead_letter_count=view.dead,
-            finished_count=view.finished,
-            oldest_ready_age=convert.duration(oldest) if oldest >= 0 else None,
-            backlog_limit=view.backlog_limit if view.backlog_limit >= 0 else self._backlog_limit,
-        )
+
+def _topic(namespace: str, worker_topic: str, view: TopicView) -> pb.Topic:
+    oldest = view.oldest_ready_ms
+    return pb.Topic(
+        namespace=namespace,
+        worker_topic=worker_topic,
+        paused=view.paused,
+        ready_count=view.ready,
+        claimed_count=view.claimed,
+        retry_wait_count=view.retry_wait,
+        dead_letter_count=view.dead,
+        finished_count=view.finished,
+        oldest_ready_age=convert.duration(oldest) if oldest >= 0 else None,
+        backlog_limit=view.limits.backlog,
+        dead_letter_limit=view.limits.dead_letters,
+        dead_letter_policy=pb.DeadLetterPolicy.Value(f"DEAD_LETTER_POLICY_{view.limits.dead_letter_policy}"),
+    )
+
+
+def _settings(checks: Checks, request: pb.ConfigureTopicRequest) -> dict[Setting, int | str | None]:
+    """Return the settings that a request changes; None for what goes back to the server."""
+    settings: dict[Setting, int | str | None] = {}
+    if request.HasField("backlog_limit"):
+        limit = checks.number("backlog_limit", request.backlog_limit, _AS_THE_SERVER, _MAX_LIMIT)
+        settings["backlog_limit"] = None if limit == _AS_THE_SERVER else limit
+    if request.HasField("dead_letter_limit"):
+        limit = checks.number("dead_letter_limit", request.dead_letter_limit, _AS_THE_SERVER, _MAX_LIMIT)
+        settings["dead_letter_limit"] = None if limit == _AS_THE_SERVER else limit
+    if request.HasField("dead_letter_policy"):
+        settings["dead_letter_policy"] = _POLICIES.get(request.dead_letter_policy)
+        if request.dead_letter_policy and settings["dead_letter_policy"] is None:
+            checks.wrong("dead_letter_policy", "must be KEEP, DISCARD_OLDEST or UNSPECIFIED")
+    if not settings:
+        checks.wrong("backlog_limit", "must be set, or dead_letter_limit or dead_letter_policy instead")
+    return settings
 
 
 def _finding(finding: Finding) -> pb.AuditFinding:

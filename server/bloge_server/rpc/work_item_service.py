@@ -15,6 +15,7 @@ from bloge_server.rpc.boundary import stream, unary
 from bloge_server.rpc.fields import MAX_BATCH, Checks
 from bloge_server.rpc.specs import new_item
 from bloge_server.services.outcomes import News, Outcomes, OutcomeWatch, Source
+from bloge_server.store.errors import unknown_schema
 from bloge_server.store.redis_store import RedisStore
 
 _DEFAULT_WAIT_MS = 30_000
@@ -159,6 +160,8 @@ def _enqueue_result(worker_topic: str, item_id: str, status: str) -> pb.EnqueueR
             Reason.CONTENT_DIFFERS, f"work item {item_id!r} exists in topic {worker_topic!r} with other content"
         )
         result.error.CopyFrom(to_status(error))
+    elif status == "UNKNOWN_SCHEMA":
+        result.error.CopyFrom(to_status(unknown_schema(item_id)))
     elif status == "FULL":
         error = RemoteWorkersError(
             Reason.BACKLOG_FULL,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import OutboxPage, StoredOutcome
+from bloge_server.store.errors import unknown_schema
 from bloge_server.store.redis_store import RedisStore
 
 Source = tuple[Topic, str]
@@ -145,7 +146,7 @@ class Outcomes:
         """Return an item's outcome, waiting for it up to a time; None if there is none by then.
 
         Raises:
-            RemoteWorkersError: NOT_FOUND, or the store cannot be reached.
+            RemoteWorkersError: NOT_FOUND, UNKNOWN_SCHEMA, or the store cannot be reached.
         """
         end = asyncio.get_running_loop().time() + seconds
         event = asyncio.Event()
@@ -171,4 +172,6 @@ class Outcomes:
         status, outcome = await self._store.await_outcome(*topic, item_id)
         if status == "NOT_FOUND":
             raise RemoteWorkersError(Reason.NOT_FOUND, f"there is no work item {item_id!r} in topic {topic[1]!r}")
+        if status == "UNKNOWN_SCHEMA":
+            raise unknown_schema(item_id)
         return outcome

@@ -17,6 +17,8 @@ from bloge_server.domain.work_item import SweepResult
 
 FALLBACK_SECONDS = 1.0
 
+_WARN_AGAIN_SECONDS = 60.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -64,6 +66,8 @@ class Sweeper:
         self._clock = clock
         self._agenda = Agenda()
         self._changed = asyncio.Event()
+        self._warned: dict[Topic, float] = {}
+        """When each topic was last said to have too many dead letters."""
 
     def know(self, topic: Topic) -> bool:
         """Take care of a topic from now on; return whether it is new."""
@@ -107,6 +111,17 @@ class Sweeper:
         else:
             if result.next_due_ms >= 0:
                 next_seconds = min(next_seconds, result.next_due_ms / 1000)
-            if result.expired or result.timed_out:
-                _log.info("swept", namespace=topic[0], worker_topic=topic[1], **result._asdict())
+            self._tell(topic, result)
         self._agenda.schedule(topic, self._clock() + next_seconds)
+
+    def _tell(self, topic: Topic, result: SweepResult) -> None:
+        log = _log.bind(namespace=topic[0], worker_topic=topic[1])
+        if result.expired or result.timed_out:
+            log.info("swept", **result._asdict())
+        if result.discarded:
+            log.warning("dead letters discarded: the topic has too many", discarded=result.discarded)
+        if not result.dead_beyond_limit:
+            self._warned.pop(topic, None)
+        elif self._clock() >= self._warned.get(topic, -math.inf) + _WARN_AGAIN_SECONDS:
+            self._warned[topic] = self._clock()
+            log.warning("too many dead letters: replay or discard them", beyond_limit=result.dead_beyond_limit)

@@ -7,9 +7,10 @@ from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
+from bloge_server.store.errors import unknown_schema
 
 _LEASE_FIELDS = 10
-_ITEM_HEAD = 4
+_ITEM_HEAD = 5
 _NONE = "-"
 _STATUS, _WORKER, _RETRIES, _OUTCOME, _OUTCOME_AT = (
     ItemState._fields.index(name) for name in ("status", "worker_id", "retry_count", "outcome", "outcome_ms")
@@ -85,10 +86,17 @@ def outcome(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> Stored
 
 
 def item(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredItem | None:
-    """Return the record of a reply made by `get.lua`; None if there is no such item."""
-    if len(reply) == 1:
+    """Return the record of a reply made by `get.lua`; None if there is no such item.
+
+    Raises:
+        RemoteWorkersError: UNKNOWN_SCHEMA.
+    """
+    item_id, status, *_ = reply
+    if status == b"NOT_FOUND":
         return None
-    item_id, lease_deadline, due, dead = reply[:_ITEM_HEAD]
+    if status == b"UNKNOWN_SCHEMA":
+        raise unknown_schema(item_id.decode())
+    lease_deadline, due, dead = reply[2:_ITEM_HEAD]
     rest = reply[_ITEM_HEAD:]
     fields = {name.decode(): value for name, value in zip(rest[::2], rest[1::2], strict=True)}
     return StoredItem(

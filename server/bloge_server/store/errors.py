@@ -66,3 +66,12 @@ def _response_error(error: exceptions.ResponseError) -> RemoteWorkersError:
 
 def _store_error(reason: Reason, message: str) -> RemoteWorkersError:
     return RemoteWorkersError(reason, message, retry_delay_seconds=_RETRY_SECONDS)
+
+
+def unknown_schema(item_id: str) -> RemoteWorkersError:
+    """Return the refusal of a record that a later release wrote: a server of that release answers."""
+    return RemoteWorkersError(
+        Reason.UNKNOWN_SCHEMA,
+        f"work item {item_id!r} was written by a later release of the server; try again: servers are being replaced",
+        retry_delay_seconds=_RETRY_SECONDS,
+    )

@@ -10,6 +10,7 @@ from redis.exceptions import NoScriptError
 from bloge_server.domain.lease_token import LeaseToken, new_nonce
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import (
+    NO_LIMITS,
     Acted,
     Claimed,
     ClaimOrder,
@@ -19,6 +20,7 @@ from bloge_server.domain.work_item import (
     StoredItem,
     StoredOutcome,
     SweepResult,
+    TopicLimits,
 )
 from bloge_server.store import codec, keys, scripts
 from bloge_server.store.durability import NO_REPLICAS, Replicas
@@ -40,9 +42,10 @@ class RedisStore:
         client: a way to the store; a plain client that returns bytes will do for a store of one node.
         replicas: how many replicas must have a write before it is acknowledged.
         retention_ms: how long a finished item is kept, from the acknowledgement of its outcome.
-        backlog_limit: most items of a topic that may be ready or waiting, unless the topic has its own; 0: no limit.
+        limits: how much a topic may have, unless it has limits of its own.
         clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
         dice: returns a number in [0, 1); the source of every jitter.
+        load: returns a script by name. Tests give those of another release.
     """
 
     def __init__(
@@ -51,22 +54,24 @@ class RedisStore:
         *,
         replicas: Replicas = NO_REPLICAS,
         retention_ms: int = 86_400_000,
-        backlog_limit: int = 0,
+        limits: TopicLimits = NO_LIMITS,
         clock: Callable[[], int] = lambda: 0,
         dice: Callable[[], float] = random.random,
+        load: Callable[[str], scripts.Script] = scripts.load,
     ) -> None:
         self._client: Client = Node(client) if isinstance(client, Redis) else client
         self._replicas = replicas
         self._retention_ms = retention_ms
-        self._backlog_limit = backlog_limit
+        self.limits = limits
+        self._load = load
         self._clock = clock
         self._dice = dice
         self._known_topics: set[tuple[str, str]] = set()
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
-        await self._announce_topic(namespace, worker_topic)
-        args: list[_Arg] = [self._backlog_limit]
+        await self.announce_topic(namespace, worker_topic)
+        args: list[_Arg] = [self.limits.backlog]
         for item in items:
             args.extend(item)
         statuses = await self._run("enqueue", namespace, worker_topic, args)
@@ -117,7 +122,7 @@ class RedisStore:
 
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
         """Do what is due in one topic, a bounded amount."""
-        return SweepResult(*await self._run("sweep", namespace, worker_topic, [_SWEEP_LIMIT]))
+        return SweepResult(*await self._run("sweep", namespace, worker_topic, [_SWEEP_LIMIT, *self.limits[1:]]))
 
     async def read_outbox(
         self, namespace: str, worker_topic: str, reply_group: str, *, after: int, limit: int
@@ -144,13 +149,25 @@ class RedisStore:
         return acknowledged
 
     async def await_outcome(self, namespace: str, worker_topic: str, item_id: str) -> tuple[str, StoredOutcome | None]:
-        """Return NOT_FOUND, WAITING (and the outcome will be heralded), or DONE with the outcome."""
+        """Return NOT_FOUND, UNKNOWN_SCHEMA, WAITING (and the outcome will be heralded), or DONE with the outcome."""
         status, *found = await self._run("await_outcome", namespace, worker_topic, [item_id])
         return status.decode(), codec.outcome(namespace, worker_topic, found[0]) if found else None
 
-    async def get(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> list[StoredItem | None]:
-        """Return whole records, None where there is no such item."""
-        reply = await self._read("get", namespace, worker_topic, item_ids)
+    async def get(
+        self, namespace: str, worker_topic: str, item_ids: Sequence[str], *, brief: bool = False
+    ) -> list[StoredItem | None]:
+        """Return records, None where there is no such item.
+
+        Args:
+            namespace: of the items.
+            worker_topic: of the items.
+            item_ids: of the items.
+            brief: leave out payloads, outputs and what late outputs hold.
+
+        Raises:
+            RemoteWorkersError: UNKNOWN_SCHEMA if a later release wrote one of them.
+        """
+        reply = await self._read("get", namespace, worker_topic, [int(brief), *item_ids])
         return [codec.item(namespace, worker_topic, each) for each in reply]
 
     async def cancel(self, namespace: str, worker_topic: str, item_ids: Sequence[str], reason: str) -> list[Acted]:
@@ -221,7 +238,7 @@ class RedisStore:
         members: set[bytes] = await self._send("SMEMBERS", key)
         return sorted(member.decode() for member in members)
 
-    async def _announce_topic(self, namespace: str, worker_topic: str) -> None:
+    async def announce_topic(self, namespace: str, worker_topic: str) -> None:
         """Note a topic before its first enqueue, so that nothing durable is ever unknown to the sweeps."""
         if (namespace, worker_topic) in self._known_topics:
             return
@@ -244,7 +261,7 @@ class RedisStore:
             return await self._call(script, namespace, worker_topic, [self._clock(), *args])
 
     async def _call(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
-        loaded = scripts.load(script)
+        loaded = self._load(script)
         declared = keys.topic_keys(namespace, worker_topic)
         if self._client.slots_move:
             declared.append(keys.guard(namespace, worker_topic))

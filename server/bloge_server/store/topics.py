@@ -1,9 +1,13 @@
 """What people ask and do about whole topics: counts, pause and resume."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
+from bloge_server.domain.work_item import TopicLimits
 from bloge_server.store import keys
 from bloge_server.store.redis_store import RedisStore
+
+Setting = Literal["paused", "backlog_limit", "dead_letter_limit", "dead_letter_policy"]
 
 
 class TopicView(NamedTuple):
@@ -17,20 +21,31 @@ class TopicView(NamedTuple):
     oldest_ready_ms: int
     """Age of the ready item that is next; negative if there is none."""
     paused: bool
-    backlog_limit: int
-    """Negative: as the server says."""
+    limits: TopicLimits
+    """What holds: the topic's own where it has them, else the server's."""
 
 
 async def describe(store: RedisStore, namespace: str, worker_topic: str) -> TopicView:
     """Return a topic's counts and settings; zeros for one that never was."""
-    reply: list[int] = await store.read("describe", namespace, worker_topic, [])
-    ready, claimed, retry_wait, dead, finished, oldest_ready_ms, paused, backlog_limit = reply
-    return TopicView(ready, claimed, retry_wait, dead, finished, oldest_ready_ms, bool(paused), backlog_limit)
+    reply = await store.read("describe", namespace, worker_topic, [])
+    ready, claimed, retry_wait, dead, finished, oldest_ready_ms, paused, backlog, dead_letters, policy = reply
+    limits = TopicLimits(
+        backlog if backlog >= 0 else store.limits.backlog,
+        dead_letters if dead_letters >= 0 else store.limits.dead_letters,
+        policy.decode() or store.limits.dead_letter_policy,
+    )
+    return TopicView(ready, claimed, retry_wait, dead, finished, oldest_ready_ms, bool(paused), limits)
 
 
-async def set_paused(store: RedisStore, namespace: str, worker_topic: str, *, paused: bool) -> None:
-    """Stop claims of a topic, or allow them again; held leases go on."""
-    await store.read("set_paused", namespace, worker_topic, [int(paused)])
+async def configure(
+    store: RedisStore, namespace: str, worker_topic: str, settings: Mapping[Setting, int | str | None]
+) -> None:
+    """Set what a topic has of its own, also before it has items; None gives a setting back to the server."""
+    await store.announce_topic(namespace, worker_topic)
+    args: list[int | str] = []
+    for name, value in settings.items():
+        args.extend((name, "" if value is None else value))
+    await store.read("configure", namespace, worker_topic, args)
 
 
 async def ids_in(store: RedisStore, namespace: str, worker_topic: str, index: str, start: int, limit: int) -> list[str]:

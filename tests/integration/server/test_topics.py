@@ -67,6 +67,44 @@ def test_a_paused_topic_gives_nothing(channel: grpc.Channel, namespace: str) -> 
     assert _claim(channel, namespace, "t") == 1
 
 
+def test_a_topics_limits_are_set(channel: grpc.Channel, namespace: str) -> None:
+    """A topic's own limits are shown and hold; what is not named stays as it is; -1 gives a limit back."""
+    ops = ops_service_pb2_grpc.OpsServiceStub(channel)
+    keep_few = ops_service_pb2.ConfigureTopicRequest(
+        namespace=namespace,
+        worker_topic="t",
+        backlog_limit=1,
+        dead_letter_limit=7,
+        dead_letter_policy=ops_service_pb2.DEAD_LETTER_POLICY_DISCARD_OLDEST,
+    )
+    topic = ops.ConfigureTopic(keep_few).topic
+    assert (topic.backlog_limit, topic.dead_letter_limit) == (1, 7)
+    assert topic.dead_letter_policy == ops_service_pb2.DEAD_LETTER_POLICY_DISCARD_OLDEST
+    _enqueue(channel, namespace, "t", "1", "2")
+    assert ops.GetTopic(ops_service_pb2.GetTopicRequest(namespace=namespace, worker_topic="t")).topic.ready_count == 1
+    back = ops_service_pb2.ConfigureTopicRequest(namespace=namespace, worker_topic="t", backlog_limit=-1)
+    topic = ops.ConfigureTopic(back).topic
+    assert (topic.backlog_limit, topic.dead_letter_limit) == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"backlog_limit": -2}, "backlog_limit"),
+        ({"dead_letter_limit": 2_000_000_000}, "dead_letter_limit"),
+        ({"dead_letter_policy": 9}, "dead_letter_policy"),
+        ({}, "backlog_limit"),
+    ],
+)
+def test_wrong_limits_are_refused(channel: grpc.Channel, namespace: str, wrong: dict[str, int], field: str) -> None:
+    """The refusal names the field."""
+    request = ops_service_pb2.ConfigureTopicRequest(namespace=namespace, worker_topic="t", **wrong)  # type: ignore[arg-type]  # names of fields
+    with pytest.raises(grpc.RpcError) as refused:
+        ops_service_pb2_grpc.OpsServiceStub(channel).ConfigureTopic(request)
+    (violation,) = from_rpc_error(refused.value).fields
+    assert violation.field == field
+
+
 def test_an_unknown_topic_is_told(channel: grpc.Channel, namespace: str) -> None:
     """Pausing a topic that never was is a mistake, not a success."""
     ops = ops_service_pb2_grpc.OpsServiceStub(channel)

@@ -5,9 +5,10 @@ import pytest
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Complete
-from bloge_server.domain.work_item import ClaimOrder, NewItem
+from bloge_server.domain.work_item import ClaimOrder, NewItem, TopicLimits
+from bloge_server.store import topics
 
-from .conftest import LEASE_MS, OFFER_MS, Bench, new, parsed
+from .conftest import LEASE_MS, OFFER_MS, TOPIC, Bench, new, parsed
 
 
 async def test_enqueue_makes_an_item_ready(bench: Bench) -> None:
@@ -34,9 +35,74 @@ async def test_enqueue_with_a_delay_waits(bench: Bench) -> None:
 
 async def test_backlog_limit_refuses(bench: Bench) -> None:
     """Beyond the backlog limit an enqueue is refused, and the items before it stand."""
-    limited = type(bench.store)(bench.way, backlog_limit=2, clock=bench.clock)
+    limited = type(bench.store)(bench.way, limits=TopicLimits(backlog=2), clock=bench.clock)
     statuses = await limited.enqueue(bench.namespace, "limited", [new("a"), new("b"), new("c")])
     assert [each.status for each in statuses] == ["CREATED", "CREATED", "FULL"]
+
+
+async def test_a_topics_own_limit_goes_before_the_servers(bench: Bench) -> None:
+    """It can be raised, lowered, switched off, and given back; also before the topic has items."""
+    limited = type(bench.store)(bench.way, limits=TopicLimits(backlog=1), clock=bench.clock)
+    place = (bench.namespace, "own")
+    await topics.configure(limited, *place, {"backlog_limit": 2})
+    assert (bench.namespace, "own") in await limited.all_topics()
+    assert [each.status for each in await limited.enqueue(*place, [new("a"), new("b"), new("c")])] == [
+        "CREATED", "CREATED", "FULL",
+    ]  # fmt: skip
+    await topics.configure(limited, *place, {"backlog_limit": 0})
+    assert [each.status for each in await limited.enqueue(*place, [new("c")])] == ["CREATED"]
+    assert (await topics.describe(limited, *place)).limits.backlog == 0
+    await topics.configure(limited, *place, {"backlog_limit": None})
+    assert [each.status for each in await limited.enqueue(*place, [new("d")])] == ["FULL"]
+
+
+async def _dead(bench: Bench, *item_ids: str) -> None:
+    """Make dead letters, a millisecond apart."""
+    for item_id in item_ids:
+        await bench.enqueue(new(item_id))
+        await bench.fail(await bench.claim_one(), fatal=True)
+        bench.clock.pass_ms(1)
+
+
+async def test_dead_letters_beyond_the_limit_stay_by_default(bench: Bench) -> None:
+    """They are counted, so that somebody is told."""
+    await _dead(bench, "a", "b", "c")
+    await topics.configure(bench.store, bench.namespace, TOPIC, {"dead_letter_limit": 1})
+    swept = await bench.store.sweep(bench.namespace, TOPIC)
+    assert (swept.discarded, swept.dead_beyond_limit) == (0, 2)
+    assert await bench.indexes("a") == {"dead"}
+
+
+async def test_the_oldest_dead_letters_go_where_the_policy_says_so(bench: Bench) -> None:
+    """Their nodes resume with a failure, as if a person had discarded them; the others stay."""
+    await _dead(bench, "a", "b", "c")
+    await topics.configure(
+        bench.store, bench.namespace, TOPIC, {"dead_letter_limit": 1, "dead_letter_policy": "DISCARD_OLDEST"}
+    )
+    swept = await bench.store.sweep(bench.namespace, TOPIC)
+    assert (swept.discarded, swept.dead_beyond_limit) == (2, 0)
+    assert await bench.outbox() == ["a", "b"]
+    outcome = (await bench.item("a")).outcome
+    assert outcome is not None
+    assert (outcome.kind, outcome.discarded) == ("FAILED", True)
+    assert await bench.indexes("c") == {"dead"}
+
+
+async def test_a_brief_record_leaves_out_what_is_large(bench: Bench) -> None:
+    """Lists need neither payload nor output, nor what late outputs hold."""
+    await bench.enqueue(new())
+    late = await bench.claim_one()
+    bench.clock.pass_ms(LEASE_MS)
+    await bench.sweep()
+    bench.clock.pass_ms(500)
+    assert (await bench.complete(await bench.claim_one())).accepted
+    assert (await bench.complete(late, b"late")).late_output_kept
+    (brief,) = await bench.store.get(bench.namespace, TOPIC, ["a"], brief=True)
+    whole = await bench.item()
+    assert brief is not None
+    late_output = f"late_output:{late.fence}"
+    assert whole.fields.keys() - brief.fields.keys() == {"payload", "output"}
+    assert whole.fields[late_output] == brief.fields[late_output] + b"late"
 
 
 async def test_claims_follow_priority_then_age(bench: Bench) -> None:

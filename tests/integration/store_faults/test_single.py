@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from bloge.remote_workers.errors import Reason
+from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Status
+from bloge_server.domain.reports import Fail
 from bloge_server.store import connection
 from bloge_server.store.durability import Replicas
+from bloge_server.store.redis_store import RedisStore
 from support.tcp_store import TcpStore
 from support.waiting import until
 
@@ -51,16 +54,33 @@ async def test_flushed_scripts_are_sent_again(work: Work, tcp_store: TcpStore) -
 
 
 async def test_a_full_store_says_so(work: Work, tcp_store: TcpStore) -> None:
-    """A refused call has changed nothing; when there is memory again everything goes on."""
+    """A refused enqueue has changed nothing; when there is memory again everything goes on."""
     await work.enqueue("a")
     tcp_store.admin.config_set("maxmemory", 1)
     async with unavailable(Reason.STORE_FULL):
         await work.enqueue("b")
-    async with unavailable(Reason.STORE_FULL):
-        await work.claim()
-    assert (await work.item("a")).state.claim_count == 0, "reading goes on"
     tcp_store.admin.config_set("maxmemory", 0)
     assert [lease.item_id for lease in await work.claim(2)] == ["a"]
+    assert await work.findings() == []
+
+
+async def test_a_full_store_drains(work: Work, tcp_store: TcpStore) -> None:
+    """Only new work is refused: what is there is claimed, finished, acknowledged and goes after its retention."""
+    await work.enqueue("a")
+    await work.enqueue("b")
+    tcp_store.admin.config_set("maxmemory", 1)
+    done, failed = await work.claim(2)
+    assert await work.complete(done)
+    token = LeaseToken.parse(failed.token)
+    assert token is not None
+    failure = Fail(token, "Boom", '{"type":"Boom"}', non_retryable=True, retry_after_ms=-1, digest="digest")
+    (verdict,) = await work.store.fail(*work.topic, [failure])
+    assert verdict.accepted
+    (dropped,) = await work.store.discard(*work.topic, [failed.item_id])
+    assert dropped.answer == "DISCARDED"
+    forgetful = RedisStore(work.client, retention_ms=0)
+    assert await forgetful.acknowledge(*work.topic, ["a", "b"]) == 2
+    assert (await forgetful.sweep(*work.topic)).purged == 2
     assert await work.findings() == []
 
 

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.domain.work_item import SweepResult
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Agenda, Sweeper
 
 A, B = ("default", "a"), ("default", "b")
-NOTHING_AHEAD = SweepResult(0, 0, 0, 0, -1)
+NOTHING_AHEAD = SweepResult(0, 0, 0, 0, 0, -1, 0)
 
 
 def test_a_new_topic_is_due_at_once() -> None:
@@ -125,10 +126,10 @@ async def test_only_what_is_due_is_swept(sweeper: Sweeper, sweeps: Sweeps) -> No
 
 async def test_more_due_now_is_swept_again_at_once(sweeper: Sweeper, sweeps: Sweeps) -> None:
     """A sweep that was cut short goes on without waiting: the test's clock stands still."""
-    sweeps.result = SweepResult(500, 0, 0, 0, 0)
+    sweeps.result = SweepResult(500, 0, 0, 0, 0, 0, 0)
     sweeper.know(A)
     assert [await sweeps.done.get() for _ in range(3)] == ["a", "a", "a"]
-    sweeps.result = SweepResult(0, 0, 0, 0, -1)
+    sweeps.result = SweepResult(0, 0, 0, 0, 0, -1, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +137,23 @@ async def test_more_due_now_is_swept_again_at_once(sweeper: Sweeper, sweeps: Swe
 )
 async def test_the_next_sweep_is_at_the_due_time_or_the_fallback(next_due_ms: int, expected: float) -> None:
     """A sweep tells when the topic is due next; a lost wake-up is found after the fallback interval."""
-    sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, next_due_ms))
+    sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 0, next_due_ms, 0))
     sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
     await sweeper._sweep_topic(A)
     assert sweeper._agenda.next_due() == pytest.approx(sweeps.now + expected)
+
+
+async def test_too_many_dead_letters_are_told_once_a_minute() -> None:
+    """And again as soon as they are too many again."""
+    sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 3, -1, 5))
+    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
+    with capture_logs() as logs:
+        for result, seconds in ((5, 0), (5, 59), (5, 1), (0, 1), (5, 1)):
+            sweeps.now += seconds
+            sweeps.result = sweeps.result._replace(dead_beyond_limit=result)
+            await sweeper._sweep_topic(A)
+    assert [log["beyond_limit"] for log in logs if log["event"].startswith("too many")] == [5, 5, 5]
+    assert [log["discarded"] for log in logs if log["event"].startswith("dead letters discarded")] == [3] * 5
 
 
 @pytest.mark.parametrize(

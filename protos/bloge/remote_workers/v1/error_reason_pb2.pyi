@@ -77,8 +77,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVER_DRAINING: _ErrorReason.ValueType  # 42
     """This server is stopping; use another one or try again shortly. UNAVAILABLE."""
     ERROR_REASON_UNKNOWN_SCHEMA: _ErrorReason.ValueType  # 43
-    """A record in the store has a shape that this server does not know (it was written by a later release). Upgrade the
-    server. FAILED_PRECONDITION.
+    """A record in the store was written by a later release than this server is of, as it happens while servers are replaced
+    one by one. Nothing changed; `RetryInfo` says when to try again, here or at another server. UNAVAILABLE.
     """
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 44
     """This server does not offer the call yet. UNIMPLEMENTED."""
@@ -150,8 +150,8 @@ ERROR_REASON_STORE_FULL: ErrorReason.ValueType  # 41
 ERROR_REASON_SERVER_DRAINING: ErrorReason.ValueType  # 42
 """This server is stopping; use another one or try again shortly. UNAVAILABLE."""
 ERROR_REASON_UNKNOWN_SCHEMA: ErrorReason.ValueType  # 43
-"""A record in the store has a shape that this server does not know (it was written by a later release). Upgrade the
-server. FAILED_PRECONDITION.
+"""A record in the store was written by a later release than this server is of, as it happens while servers are replaced
+one by one. Nothing changed; `RetryInfo` says when to try again, here or at another server. UNAVAILABLE.
 """
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 44
 """This server does not offer the call yet. UNIMPLEMENTED."""

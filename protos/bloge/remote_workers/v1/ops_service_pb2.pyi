@@ -10,6 +10,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -21,6 +22,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DeadLetterPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeadLetterPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeadLetterPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEAD_LETTER_POLICY_UNSPECIFIED: _DeadLetterPolicy.ValueType  # 0
+    """As the server says."""
+    DEAD_LETTER_POLICY_KEEP: _DeadLetterPolicy.ValueType  # 1
+    """They stay, and the server warns."""
+    DEAD_LETTER_POLICY_DISCARD_OLDEST: _DeadLetterPolicy.ValueType  # 2
+    """The oldest are discarded, within a second or so; a node that still waits resumes with outcome FAILED."""
+
+class DeadLetterPolicy(_DeadLetterPolicy, metaclass=_DeadLetterPolicyEnumTypeWrapper):
+    """What happens to dead letters beyond a topic's limit."""
+
+DEAD_LETTER_POLICY_UNSPECIFIED: DeadLetterPolicy.ValueType  # 0
+"""As the server says."""
+DEAD_LETTER_POLICY_KEEP: DeadLetterPolicy.ValueType  # 1
+"""They stay, and the server warns."""
+DEAD_LETTER_POLICY_DISCARD_OLDEST: DeadLetterPolicy.ValueType  # 2
+"""The oldest are discarded, within a second or so; a node that still waits resumes with outcome FAILED."""
+Global___DeadLetterPolicy: _TypeAlias = DeadLetterPolicy  # noqa: Y015
 
 @_typing.final
 class Topic(_message.Message):
@@ -38,6 +63,8 @@ class Topic(_message.Message):
     FINISHED_COUNT_FIELD_NUMBER: _builtins.int
     OLDEST_READY_AGE_FIELD_NUMBER: _builtins.int
     BACKLOG_LIMIT_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_LIMIT_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_POLICY_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Its namespace."""
     worker_topic: _builtins.str
@@ -56,6 +83,10 @@ class Topic(_message.Message):
     """Finished items kept for reading."""
     backlog_limit: _builtins.int
     """Most items that may be ready or waiting; 0 means without limit."""
+    dead_letter_limit: _builtins.int
+    """Most dead letters; 0 means without limit."""
+    dead_letter_policy: Global___DeadLetterPolicy.ValueType
+    """What happens to dead letters beyond the limit."""
     @_builtins.property
     def oldest_ready_age(self) -> _duration_pb2.Duration:
         """Age of the ready item that is next; empty if none."""
@@ -73,10 +104,12 @@ class Topic(_message.Message):
         finished_count: _builtins.int = ...,
         oldest_ready_age: _duration_pb2.Duration | None = ...,
         backlog_limit: _builtins.int = ...,
+        dead_letter_limit: _builtins.int = ...,
+        dead_letter_policy: Global___DeadLetterPolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_ready_age", b"oldest_ready_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog_limit", b"backlog_limit", "claimed_count", b"claimed_count", "dead_letter_count", b"dead_letter_count", "finished_count", b"finished_count", "namespace", b"namespace", "oldest_ready_age", b"oldest_ready_age", "paused", b"paused", "ready_count", b"ready_count", "retry_wait_count", b"retry_wait_count", "worker_topic", b"worker_topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog_limit", b"backlog_limit", "claimed_count", b"claimed_count", "dead_letter_count", b"dead_letter_count", "dead_letter_limit", b"dead_letter_limit", "dead_letter_policy", b"dead_letter_policy", "finished_count", b"finished_count", "namespace", b"namespace", "oldest_ready_age", b"oldest_ready_age", "paused", b"paused", "ready_count", b"ready_count", "retry_wait_count", b"retry_wait_count", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,6 +301,87 @@ class PauseTopicResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PauseTopicResponse: _TypeAlias = PauseTopicResponse  # noqa: Y015
+
+@_typing.final
+class ConfigureTopicRequest(_message.Message):
+    """Sets what a topic has of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    BACKLOG_LIMIT_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_LIMIT_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_POLICY_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Optional. Empty means `default`."""
+    worker_topic: _builtins.str
+    """Required."""
+    backlog_limit: _builtins.int
+    """Optional. Most items that may be ready or waiting, up to 1,000,000,000; enqueues beyond it are refused with
+    BACKLOG_FULL. 0 means without limit, -1 as the server says. Empty changes nothing.
+    """
+    dead_letter_limit: _builtins.int
+    """Optional. Most dead letters, up to 1,000,000,000. 0 means without limit, -1 as the server says. Empty changes nothing."""
+    dead_letter_policy: Global___DeadLetterPolicy.ValueType
+    """Optional. UNSPECIFIED means as the server says. Empty changes nothing."""
+    @_builtins.property
+    def action(self) -> Global___Action:
+        """Optional."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        worker_topic: _builtins.str = ...,
+        backlog_limit: _builtins.int | None = ...,
+        dead_letter_limit: _builtins.int | None = ...,
+        dead_letter_policy: Global___DeadLetterPolicy.ValueType | None = ...,
+        action: Global___Action | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backlog_limit", b"_backlog_limit", "_dead_letter_limit", b"_dead_letter_limit", "_dead_letter_policy", b"_dead_letter_policy", "action", b"action", "backlog_limit", b"backlog_limit", "dead_letter_limit", b"dead_letter_limit", "dead_letter_policy", b"dead_letter_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backlog_limit", b"_backlog_limit", "_dead_letter_limit", b"_dead_letter_limit", "_dead_letter_policy", b"_dead_letter_policy", "action", b"action", "backlog_limit", b"backlog_limit", "dead_letter_limit", b"dead_letter_limit", "dead_letter_policy", b"dead_letter_policy", "namespace", b"namespace", "worker_topic", b"worker_topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__backlog_limit: _TypeAlias = _typing.Literal["backlog_limit"]  # noqa: Y015
+    _WhichOneofArgType__backlog_limit: _TypeAlias = _typing.Literal["_backlog_limit", b"_backlog_limit"]  # noqa: Y015
+    _WhichOneofReturnType__dead_letter_limit: _TypeAlias = _typing.Literal["dead_letter_limit"]  # noqa: Y015
+    _WhichOneofArgType__dead_letter_limit: _TypeAlias = _typing.Literal["_dead_letter_limit", b"_dead_letter_limit"]  # noqa: Y015
+    _WhichOneofReturnType__dead_letter_policy: _TypeAlias = _typing.Literal["dead_letter_policy"]  # noqa: Y015
+    _WhichOneofArgType__dead_letter_policy: _TypeAlias = _typing.Literal["_dead_letter_policy", b"_dead_letter_policy"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__backlog_limit) -> _WhichOneofReturnType__backlog_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dead_letter_limit) -> _WhichOneofReturnType__dead_letter_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dead_letter_policy) -> _WhichOneofReturnType__dead_letter_policy | None: ...
+
+Global___ConfigureTopicRequest: _TypeAlias = ConfigureTopicRequest  # noqa: Y015
+
+@_typing.final
+class ConfigureTopicResponse(_message.Message):
+    """The topic's limits are set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def topic(self) -> Global___Topic:
+        """The topic as it is now."""
+
+    def __init__(
+        self,
+        *,
+        topic: Global___Topic | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigureTopicResponse: _TypeAlias = ConfigureTopicResponse  # noqa: Y015
 
 @_typing.final
 class ResumeTopicRequest(_message.Message):

@@ -59,6 +59,11 @@ class OpsServiceStub:
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ResumeTopicRequest.SerializeToString,
                 response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ResumeTopicResponse.FromString,
                 _registered_method=True)
+        self.ConfigureTopic = channel.unary_unary(
+                '/bloge.remote_workers.v1.OpsService/ConfigureTopic',
+                request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ConfigureTopicRequest.SerializeToString,
+                response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ConfigureTopicResponse.FromString,
+                _registered_method=True)
         self.ListWorkers = channel.unary_unary(
                 '/bloge.remote_workers.v1.OpsService/ListWorkers',
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListWorkersRequest.SerializeToString,
@@ -137,6 +142,14 @@ class OpsServiceServicer:
 
     def ResumeTopic(self, request, context):
         """Allows claims of a topic again. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfigureTopic(self, request, context):
+        """Sets a topic's own limits, or gives them back to the server's settings; also before anything was enqueued there.
+        Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,6 +243,11 @@ def add_OpsServiceServicer_to_server(servicer, server):
                     servicer.ResumeTopic,
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ResumeTopicRequest.FromString,
                     response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ResumeTopicResponse.SerializeToString,
+            ),
+            'ConfigureTopic': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfigureTopic,
+                    request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ConfigureTopicRequest.FromString,
+                    response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ConfigureTopicResponse.SerializeToString,
             ),
             'ListWorkers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWorkers,
@@ -390,6 +408,33 @@ class OpsService:
             '/bloge.remote_workers.v1.OpsService/ResumeTopic',
             bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ResumeTopicRequest.SerializeToString,
             bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ResumeTopicResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfigureTopic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bloge.remote_workers.v1.OpsService/ConfigureTopic',
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ConfigureTopicRequest.SerializeToString,
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ConfigureTopicResponse.FromString,
             options,
             channel_credentials,
             insecure,

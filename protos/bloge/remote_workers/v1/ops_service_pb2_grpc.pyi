@@ -46,6 +46,10 @@ class OpsServiceStub:
     """Stops claims of a topic; held leases go on. Idempotent."""
     ResumeTopic: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ResumeTopicRequest, _ops_service_pb2.ResumeTopicResponse]
     """Allows claims of a topic again. Idempotent."""
+    ConfigureTopic: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ConfigureTopicRequest, _ops_service_pb2.ConfigureTopicResponse]
+    """Sets a topic's own limits, or gives them back to the server's settings; also before anything was enqueued there.
+    Idempotent.
+    """
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkersRequest, _ops_service_pb2.ListWorkersResponse]
     """Lists workers seen lately. Changes nothing."""
     DrainWorker: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.DrainWorkerRequest, _ops_service_pb2.DrainWorkerResponse]
@@ -89,6 +93,10 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """Stops claims of a topic; held leases go on. Idempotent."""
     ResumeTopic: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ResumeTopicRequest, _ops_service_pb2.ResumeTopicResponse]  # type: ignore[assignment]
     """Allows claims of a topic again. Idempotent."""
+    ConfigureTopic: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ConfigureTopicRequest, _ops_service_pb2.ConfigureTopicResponse]  # type: ignore[assignment]
+    """Sets a topic's own limits, or gives them back to the server's settings; also before anything was enqueued there.
+    Idempotent.
+    """
     ListWorkers: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkersRequest, _ops_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
     """Lists workers seen lately. Changes nothing."""
     DrainWorker: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.DrainWorkerRequest, _ops_service_pb2.DrainWorkerResponse]  # type: ignore[assignment]
@@ -153,6 +161,16 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ResumeTopicResponse, _abc.Awaitable[_ops_service_pb2.ResumeTopicResponse]]:
         """Allows claims of a topic again. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ConfigureTopic(
+        self,
+        request: _ops_service_pb2.ConfigureTopicRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.ConfigureTopicResponse, _abc.Awaitable[_ops_service_pb2.ConfigureTopicResponse]]:
+        """Sets a topic's own limits, or gives them back to the server's settings; also before anything was enqueued there.
+        Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def ListWorkers(

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes outcomes that are recorded elsewhere out of the outbox; the items' retention begins.
 -- Transition: none (DONE and CANCELLED items enter `finished`)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -12,7 +13,7 @@ local acknowledged = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
   local item = redis.call('HMGET', item_key .. id, 'policy', 'state')
-  local outbox = item[1] and base .. 'outbox:' .. string.match(item[1], REPLY_GROUP)
+  local outbox = item[1] and readable(item[1]) and base .. 'outbox:' .. string.match(item[1], REPLY_GROUP)
   if outbox and redis.call('ZSCORE', outbox, id) then
     index_remove(outbox, id)
     if string.match(item[2], STATUS) ~= 'DEAD_LETTER' then index_add(keys.finished, int(retention_end), id) end

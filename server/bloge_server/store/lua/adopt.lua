@@ -1,15 +1,17 @@
+#!lua flags=allow-oom
 -- Takes a stored late output of a dead letter as its outcome.
 -- Transition: DEAD_LETTER without outcome -> DONE
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), item id, fence of the late output
 -- Returns: status, then the item's own status and outcome (-: none)
--- Statuses: ADOPTED, WRONG_STATUS, NO_OUTPUT (none was kept under that fence), NOT_FOUND
+-- Statuses: ADOPTED, WRONG_STATUS, NO_OUTPUT (none was kept under that fence), NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the call
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 local record = load(ARGV[4])
-if not record then return { 'NOT_FOUND', NONE, NONE } end
+if not record then return { missing(ARGV[4]), NONE, NONE } end
 settle(record)
 local status = 'WRONG_STATUS'
 if record.status == 'DEAD_LETTER' and record.outcome == NONE then

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Proves that items stand in exactly the indexes that their status and outcome ask for; on request puts them right.
 -- Transition: none
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -8,6 +9,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 local repair, found_group = ARGV[4] == '1', ARGV[5]
 local FOUND_IN = { 'ready', 'leases', 'retry', 'dead', 'deadlines', 'finished' }
@@ -73,8 +75,10 @@ end
 
 for i = 6, #ARGV do
   local record = load(ARGV[i])
-  if found_group ~= NONE then check_found(ARGV[i], record) end
-  if not record or record.schema == SCHEMA then check(ARGV[i], record) end
+  if not foreign[ARGV[i]] then
+    if found_group ~= NONE then check_found(ARGV[i], record) end
+    check(ARGV[i], record)
+  end
 end
 if repair then commit() end
 return findings

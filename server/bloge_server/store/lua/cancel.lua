@@ -1,13 +1,15 @@
+#!lua flags=allow-oom
 -- Cancels open items; running workers are told.
 -- Transition: READY, CLAIMED, RETRY_WAIT -> CANCELLED; DEAD_LETTER without outcome -> CANCELLED. An open EXECUTE_GRAPH
 --   item stays where it is: its owner learns that cancellation was asked for, and carries it out
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), reason, then item ids
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
--- Statuses: CANCELLED, CANCEL_REQUESTED, HAS_OUTCOME, NOT_FOUND
+-- Statuses: CANCELLED, CANCEL_REQUESTED, HAS_OUTCOME, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 local replies = {}
 
@@ -28,7 +30,7 @@ end
 
 for i = 5, #ARGV do
   local record = load(ARGV[i])
-  replies[i - 4] = record and { cancel(record), record.status, record.outcome } or { 'NOT_FOUND', NONE, NONE }
+  replies[i - 4] = record and { cancel(record), record.status, record.outcome } or { missing(ARGV[i]), NONE, NONE }
 end
 commit()
 return replies

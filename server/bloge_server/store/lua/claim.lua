@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Claims due items of one topic for one worker, highest priority first, then oldest first.
 -- Transition: READY -> CLAIMED, RETRY_WAIT (due) -> CLAIMED or READY; a passed suspend deadline -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -10,11 +11,12 @@
 -- Atomic: the whole batch; a repeated request id returns the leases of the first call that are still held
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 local worker, nonce = ARGV[4], ARGV[5]
 local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local max_items, max_bytes, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-local PROMOTE, REQUEST_TTL = 500, 60000 -- items, ms
+local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
 local request_key = base .. 'request:' .. request
 
 local replies = { 'OK', 0, nonce }
@@ -42,24 +44,28 @@ local function repeated()
   return replies
 end
 
+-- Returns the first ready items and their scores in turn, and whether there may be more. Items that only a later release
+-- can read do not keep others from being found, but this release does not ask again at once because of them.
+local function first_ready()
+  local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1, 'WITHSCORES')
+  for i = 1, #ready, 2 do load(ready[i], 'spec', 'payload', 'progress') end
+  if not next(foreign) then return ready, #ready == 2 * max_items end
+  return redis.call('ZRANGE', keys.ready, 0, max_items + LOOK_PAST - 1, 'WITHSCORES'), false
+end
+
 -- Returns candidates in claim order, as {order, id, waited}: the first ready ones, merged with those whose wait is over;
 -- and whether there may be more.
 local function candidates()
+  local ready, more = first_ready()
   local found = {}
+  for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
   local due = redis.call('ZRANGEBYSCORE', keys.retry, '-inf', now, 'LIMIT', 0, PROMOTE)
   for i = 1, #due do
     local record = load(due[i], 'spec', 'payload', 'progress')
     if record then found[#found + 1] = { tonumber(record.order), due[i], true } end
   end
-  if #due == 0 then
-    local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1)
-    for i = 1, #ready do found[i] = { 0, ready[i], false } end
-    return found, #ready == max_items
-  end
-  local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1, 'WITHSCORES')
-  for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
-  table.sort(found, function(a, b) return a[1] < b[1] end)
-  return found, #ready == 2 * max_items or #due == PROMOTE
+  if #due > 0 then table.sort(found, function(a, b) return a[1] < b[1] end) end
+  return found, more or #due == PROMOTE
 end
 
 local function claim(record)
@@ -85,7 +91,7 @@ local claimed, bytes, held = 0, 0, {}
 -- Claims a candidate if it still is one and fits; a due one that does not fit goes to `ready`, in its old place.
 local function consider(record)
   settle(record)
-  if record.schema ~= SCHEMA or (record.status ~= 'READY' and record.status ~= 'RETRY_WAIT') then return end
+  if record.status ~= 'READY' and record.status ~= 'RETRY_WAIT' then return end
   local size = #record.spec + #record.payload + #(record.progress or '')
   if claimed == 0 or (claimed < max_items and bytes + size <= max_bytes) then
     claim(record)
@@ -101,7 +107,8 @@ for i = 1, #found do
   local id, waited = found[i][2], found[i][3]
   if waited or claimed < max_items then
     local record = load(id, 'spec', 'payload', 'progress')
-    if record then consider(record) else index_remove(keys.ready, id) end -- an entry without a record means nothing
+    if record then consider(record)
+    elseif not foreign[id] then index_remove(keys.ready, id) end -- an entry without a record means nothing
   else
     more = true
   end

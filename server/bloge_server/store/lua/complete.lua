@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Finishes items: with an output, with a business error, or as a cancelled execution. Output, outcome and outbox entry
 -- are one write.
 -- Transition: CLAIMED -> DONE; READY, RETRY_WAIT or DEAD_LETTER (LEASE_LOST) -> DONE with the item's last token
@@ -9,6 +10,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 --- @include judge
 local OUTCOMES = { complete = 'COMPLETED', business_error = 'FAILED', cancelled = 'CANCELLED' }

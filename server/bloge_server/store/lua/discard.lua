@@ -1,30 +1,27 @@
+#!lua flags=allow-oom
 -- Drops dead letters; a node that still waits resumes with outcome FAILED, in the same script.
 -- Transition: DEAD_LETTER -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then item ids
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
--- Statuses: DISCARDED, WRONG_STATUS, NOT_FOUND
+-- Statuses: DISCARDED, WRONG_STATUS, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 local replies = {}
 
-local function discard(record)
+local function drop(record)
   settle(record)
   if record.status ~= 'DEAD_LETTER' then return 'WRONG_STATUS' end
-  place(record, 'CANCELLED')
-  if record.outcome == NONE then
-    emit(record, 'FAILED')
-  elseif record.reply_group == NONE or not redis.call('ZSCORE', base .. 'outbox:' .. record.reply_group, record.id) then
-    index_add(keys.finished, now + RETENTION, record.id)
-  end
+  discard(record)
   return 'DISCARDED'
 end
 
 for i = 4, #ARGV do
   local record = load(ARGV[i])
-  local status = record and discard(record) or 'NOT_FOUND'
+  local status = record and drop(record) or missing(ARGV[i])
   replies[#replies + 1] = { status, record and record.status or NONE, record and record.outcome or NONE }
 end
 commit()

@@ -6,7 +6,7 @@
 --   none), max retries, backoff (STRATEGY:base:max), max lease losses, on dead letter, reply group (-: none), error types
 --   that are not retried (one a line; empty: none)
 -- Returns: for each item a status
--- Statuses: CREATED, EXISTS, DIFFERS, FULL
+-- Statuses: CREATED, EXISTS, DIFFERS, FULL, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
@@ -21,9 +21,12 @@ local sequence = tonumber(meta[1] or 0)
 limit = tonumber(meta[2] or limit)
 local backlog = limit > 0 and redis.call('ZCARD', keys.ready) + redis.call('ZCARD', keys.retry) or 0
 
-local function known_digest(id)
+-- Returns what an enqueue of an id that is taken is answered; nil if it is free.
+local function taken(id, digest)
   local policy = records[id] and records[id].policy or redis.call('HGET', item_key .. id, 'policy')
-  return policy and string.match(policy, DIGEST)
+  if not policy then return nil end
+  if not readable(policy) then return 'UNKNOWN_SCHEMA' end
+  return string.match(policy, DIGEST) == digest and 'EXISTS' or 'DIFFERS'
 end
 
 local function create(id, at)
@@ -55,9 +58,8 @@ end
 local replies = {}
 for item = 1, items do
   local at = 5 + (item - 1) * STRIDE
-  local known = known_digest(ARGV[at])
-  if known then
-    replies[item] = known == ARGV[at + 1] and 'EXISTS' or 'DIFFERS'
+  replies[item] = taken(ARGV[at], ARGV[at + 1])
+  if replies[item] then -- nothing changes
   elseif limit > 0 and backlog >= limit then
     replies[item] = 'FULL'
   else

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes failures: a retry within the budget, else a dead letter.
 -- Transition: CLAIMED -> RETRY_WAIT; CLAIMED -> DEAD_LETTER
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -8,6 +9,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 --- @include judge
 local replies = {}

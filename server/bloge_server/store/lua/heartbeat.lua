@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Extends leases, keeps progress, and tells what changed.
 -- Transition: CLAIMED -> CLAIMED; READY or RETRY_WAIT -> CLAIMED (a lapsed lease that nobody took over, same fence)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -8,6 +9,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 --- @include judge
 local replies = {}

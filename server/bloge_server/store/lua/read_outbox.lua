@@ -17,11 +17,12 @@ local replies, bytes = { ARGV[3], #found == 2 * limit and 1 or 0 }, 0
 for i = 1, #found, 2 do
   local outcome = read_outcome(found[i])
   for j = 1, #outcome do bytes = bytes + #outcome[j] end
-  if i > 1 and bytes > max_bytes then
+  if #replies > 2 and bytes > max_bytes then
     replies[2] = 1
     break
   end
   replies[1] = found[i + 1]
-  replies[#replies + 1] = outcome
+  -- A server that can read it gives an outcome of a later release, as soon as somebody watches there.
+  if readable(outcome[2]) then replies[#replies + 1] = outcome end
 end
 return replies

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Confirms offers: the full lease begins.
 -- Transition: CLAIMED -> CLAIMED (received)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -7,6 +8,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 --- @include judge
 local replies = {}

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notes a worker of a topic and when it was last seen.
 -- Transition: none
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic

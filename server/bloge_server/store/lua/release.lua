@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Hands items back unfinished, at no cost of an attempt; too many releases make a dead letter.
 -- Transition: CLAIMED -> READY; CLAIMED -> RETRY_WAIT (delayed); CLAIMED -> DEAD_LETTER (RELEASED_TOO_OFTEN)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -8,6 +9,7 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 --- @include judge
 local MAX_RELEASES = 100

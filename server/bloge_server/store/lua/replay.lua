@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Puts dead letters back: new budgets, a new place in the order, every earlier token superseded.
 -- Transition: DEAD_LETTER without outcome -> READY; -> RETRY_WAIT (delayed)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -5,10 +6,11 @@
 --   for
 --   each item: id, delay (ms)
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
--- Statuses: REPLAYED, WRONG_STATUS, NOT_FOUND
+-- Statuses: REPLAYED, WRONG_STATUS, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include history
 --- @include settle
 local PRIORITY_STEP = 70368744177664 -- 2^46, as in enqueue
 local sequence = tonumber(redis.call('HGET', keys.topic, 'sequence') or 0)
@@ -36,7 +38,7 @@ end
 
 for at = 6, #ARGV, 2 do
   local record = load(ARGV[at])
-  local status = 'NOT_FOUND'
+  local status = missing(ARGV[at])
   if record then
     settle(record)
     status = 'WRONG_STATUS'

@@ -106,8 +106,7 @@ local function judge(token, kind, digest)
   local id, fence, nonce = string.match(token, TOKEN)
   if not id then return nil, nil, 'INVALID_TOKEN -' end
   local record = load(id, 'awaited')
-  if not record then return nil, nil, 'NOT_FOUND -' end
-  if record.schema ~= SCHEMA then return nil, nil, 'UNKNOWN_SCHEMA -' end
+  if not record then return nil, nil, missing(id) .. ' -' end
   settle(record)
   if fence ~= record.fence then
     local reply, late = judge_earlier(record, fence, nonce, kind, digest)

@@ -2,15 +2,14 @@
 -- `policy` and `state` are packed into one field each, words parted by blanks, '-' for none: what every call needs costs
 -- one read, one match and one write. Everything else is a field of its own, read only where it matters.
 
-local SCHEMA = '1'
 local NONE = '-'
 local INDEX = { READY = 'ready', CLAIMED = 'leases', RETRY_WAIT = 'retry', DEAD_LETTER = 'dead' }
 local POLICY_WORDS = '^(%S+) (%S+) (%S+) (%S+)' -- what every call needs; the rest is for `rules`
 local RULE_WORDS = '^%S+ %S+ %S+ %S+ (%S+) (%S+) (%S+) (%S+)'
 local STATE_WORDS = '^' .. string.rep('(%S+) ', 13) .. '(%S+)$'
-local HISTORY_ENTRIES, HISTORY_BYTES, CLAIMS_KEPT = 32, 262144, 16
 
 local records = {}
+local foreign = {} -- ids of records that a later release wrote
 
 -- One constructor makes the table once, at its full size; growing it word by word costs more than the rest of a call.
 local function unpacked(id, key, policy, state)
@@ -38,7 +37,8 @@ local function state_text(record)
     .. ' ' .. record.outcome .. ' ' .. record.outcome_at
 end
 
--- Returns the record of an item, nil if there is none. Fields that are named besides are read in the same call.
+-- Returns the record of an item; nil if there is none, or none that this release can read: `missing` tells which.
+-- Fields that are named besides are read in the same call.
 local function load(id, ...)
   local record = records[id]
   if record ~= nil then return record or nil end
@@ -48,10 +48,18 @@ local function load(id, ...)
     records[id] = false
     return nil
   end
+  if not readable(values[1]) then
+    records[id], foreign[id] = false, true
+    return nil
+  end
   record = unpacked(id, key, values[1], values[2])
   for i = 1, select('#', ...) do record[select(i, ...)] = values[i + 2] end
   records[id] = record
   return record
+end
+
+local function missing(id)
+  return foreign[id] and 'UNKNOWN_SCHEMA' or 'NOT_FOUND'
 end
 
 -- Returns a field that is not packed; false if absent.
@@ -96,33 +104,6 @@ end
 local function lease_deadline(record, lease)
   local limit = attempt_end(record)
   return limit and math.min(now + lease, limit) or now + lease
-end
-
--- Drops the oldest lines of a text until at most `lines` lines and, with more than one left, `bytes` bytes remain.
-local function trim(text, lines, bytes)
-  local _, count = string.gsub(text, '\n', '')
-  while count > lines or (count > 1 and #text > bytes) do
-    text = string.sub(text, string.find(text, '\n', 1, true) + 1)
-    count = count - 1
-  end
-  return text
-end
-
--- Adds the claim that just ended to the history. `failure` is JSON or nil; `due` is ms or nil.
-local function remember_attempt(record, ending, failure, due)
-  local entry = string.format(
-    '{"attempt":%d,"worker":"%s","fence":%s,"claimed":%s,"ended":%s,"end":"%s"%s%s}\n',
-    record.retry_count + 1, record.worker, record.fence, record.claimed, int(now), ending,
-    due and (',"due":' .. int(due)) or '', failure and (',"failure":' .. failure) or '')
-  put(record, 'history', trim((get(record, 'history') or '') .. entry, HISTORY_ENTRIES, HISTORY_BYTES))
-end
-
--- Keeps what the current token decided, for reports that come after the item was claimed or replayed again.
-local function archive_claim(record)
-  if record.nonce == NONE then return end
-  local line = record.fence .. ' ' .. record.nonce .. ' ' .. record.worker .. ' ' .. record.decided .. '\n'
-  put(record, 'claims', trim((get(record, 'claims') or '') .. line, CLAIMS_KEPT, HISTORY_BYTES))
-  set(record, 'decided', NONE)
 end
 
 local function write(record)

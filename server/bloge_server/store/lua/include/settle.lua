@@ -47,6 +47,16 @@ local function dead_letter(record, reason)
   if on_dead_letter == 'RESUME_WITH_FAILURE' and record.outcome == NONE then emit(record, 'FAILED') end
 end
 
+-- Drops a dead letter; a node that still waits resumes with outcome FAILED.
+local function discard(record)
+  place(record, 'CANCELLED')
+  if record.outcome == NONE then
+    emit(record, 'FAILED')
+  elseif record.reply_group == NONE or not redis.call('ZSCORE', base .. 'outbox:' .. record.reply_group, record.id) then
+    index_add(keys.finished, now + RETENTION, record.id)
+  end
+end
+
 local function withdraw(record, kind, reason)
   if record.status == 'CLAIMED' then stop_worker(record, reason) end
   if record.status ~= 'DEAD_LETTER' then place(record, 'CANCELLED') end

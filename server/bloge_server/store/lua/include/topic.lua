@@ -1,4 +1,4 @@
--- The topic's keys, the clock, and the changes that a script gathers before it writes.
+-- The topic's keys, the clock, the schemas, and the changes that a script gathers before it writes.
 -- Every script reads and decides first; `commit` does all the writing, so a refused call has changed nothing.
 
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
@@ -9,6 +9,15 @@ local keys = {
 local base = string.sub(keys.ready, 1, -6) -- all keys of a topic share this beginning, and so their slot
 
 local item_key = base .. 'item:'
+
+-- Every record names the schema of the release that created it. A release reads its own and its predecessor's, and leaves
+-- a later one's alone: servers of two adjacent releases share a store while they are replaced one by one.
+local SCHEMA = '1'
+local READABLE = { ['1'] = true }
+
+local function readable(policy)
+  return READABLE[string.match(policy, '^%S+')]
+end
 
 local now = tonumber(ARGV[1]) -- ms
 local now_us
