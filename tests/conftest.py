@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.cluster import ClusterProcesses, running_cluster
 from support.server import running_server
 from support.store_process import running_store
 
@@ -29,6 +30,13 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real store that all tests share; each test uses a namespace of its own."""
     with running_store(tmp_path_factory.mktemp("store")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProcesses]:
+    """Return a cluster that all tests share; each test uses a namespace of its own."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as processes:
+        yield processes
 
 
 @pytest.fixture(scope="session")

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from redis.asyncio import Redis
 
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Event, Outcome, Status
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import ClaimOrder, NewItem, StoredItem
-from bloge_server.store import scripts
+from bloge_server.store import connection, scripts
 from bloge_server.store.redis_store import RedisStore
 from support.releases import next_release
 
+LONG = bool(os.environ.get("LONG"))
 TOPIC = "topic"
 LEASE_MS = 1000
 OFFER_MS = 200
@@ -60,7 +60,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.client: Redis = Redis.from_url(self.store_url)
+        self.client = connection.connect(self.store_url)
         self.namespace = f"history-{next(_names)}"
         self.base = f"bloge:{{{self.namespace}/t/{TOPIC}}}:"
         self.now = 1_700_000_000_000
@@ -276,14 +276,8 @@ class Histories(RuleBasedStateMachine):
 
     def indexes(self, item_id: str) -> set[str]:
         """Return the indexes in which an item stands."""
-
-        async def scores() -> list[float | None]:
-            async with self.client.pipeline(transaction=False) as pipe:
-                for name in INDEXES:
-                    pipe.zscore(self.base + name, item_id)
-                return list(await pipe.execute())
-
-        return {name for name, score in zip(INDEXES, self.do(scores()), strict=True) if score is not None}
+        scores = self.do(self.client.send(self.base, *(("ZSCORE", self.base + name, item_id) for name in INDEXES)))
+        return {name for name, score in zip(INDEXES, scores, strict=True) if score is not None}
 
     @invariant()
     def promises_hold(self) -> None:
@@ -348,13 +342,15 @@ def expected_indexes(stored: StoredItem, *, acknowledged: bool) -> set[str]:
     return expected
 
 
-@pytest.mark.timeout(0 if os.environ.get("LONG") else 170)
-def test_promises_hold_in_random_histories(store_url: str) -> None:
+@pytest.mark.timeout(0 if LONG else 170)
+@pytest.mark.parametrize(("kind", "quick"), [("single", 60), ("cluster", 15)])
+def test_promises_hold_in_random_histories(request: pytest.FixtureRequest, kind: str, quick: int) -> None:
     """No history of claims, reports, sweeps, replays and clock steps breaks a promise."""
-    walk(Histories, store_url, quick=60)
+    url = request.getfixturevalue("store_url") if kind == "single" else request.getfixturevalue("cluster").url
+    walk(Histories, url, quick=quick)
 
 
-@pytest.mark.timeout(0 if os.environ.get("LONG") else 170)
+@pytest.mark.timeout(0 if LONG else 170)
 def test_promises_hold_while_servers_are_replaced(store_url: str) -> None:
     """Nor does one in which servers of two adjacent releases take turns."""
     walk(Upgrades, store_url, quick=30)
@@ -363,7 +359,7 @@ def test_promises_hold_while_servers_are_replaced(store_url: str) -> None:
 def walk(histories: type[Histories], store_url: str, *, quick: int) -> None:
     """Walk many histories, the usual number or a few."""
     histories.store_url = store_url
-    many, long = (2000, 100) if os.environ.get("LONG") else (quick, 50)
+    many, long = (2000, 100) if LONG else (quick, 50)
     phases = (Phase.generate,) if os.environ.get("PLANTED") else tuple(Phase)  # a planted defect needs no shrinking
     steps = settings(
         max_examples=many, stateful_step_count=long, deadline=None, report_multiple_bugs=False, phases=phases

@@ -1,6 +1,6 @@
 """Real stores whose time belongs to the test: a single one and a cluster."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
 from bloge_server.store import connection
 from bloge_server.store.connection import Client
 from bloge_server.store.redis_store import RedisStore
-from support.cluster import ClusterProcesses, running_cluster
+from support.cluster import ClusterProcesses
 
 TOPIC = "topic"
 LEASE_MS = 30_000
@@ -135,13 +135,6 @@ def parsed(text: str) -> LeaseToken:
 def new(item_id: str = "a", **changes: object) -> NewItem:
     """Return an item with a reply group and whatever else is said."""
     return NewItem(item_id, "digest", b"", b"payload", reply_group="group")._replace(**changes)  # type: ignore[arg-type]  # the test names real fields
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProcesses]:
-    """Return a cluster that all tests share; each test uses a namespace of its own."""
-    with running_cluster(tmp_path_factory.mktemp("cluster")) as processes:
-        yield processes
 
 
 @pytest.fixture(params=["single", "cluster"])
