@@ -141,10 +141,12 @@ async def run(settings: Settings) -> None:
     if not url:
         store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
         url = f"unix://{store.socket}"
+    keeper = asyncio.create_task(store.keep()) if store is not None else None
     try:
         async with connection.connected(url, settings.store_timeout_seconds) as client:
             await App(settings, client).serve(stop)
     finally:
-        if store is not None:
+        if store is not None and keeper is not None:
+            await end_all([keeper])
             await asyncio.to_thread(store.stop)
     _log.info("stopped")

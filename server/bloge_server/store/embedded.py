@@ -4,6 +4,7 @@ It outlives a killed control plane on purpose: nothing acknowledged is lost, and
 adopts it.
 """
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -26,6 +27,9 @@ from bloge_server.errors import StartupError
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02
+_LOOK_SECONDS = 0.5
+"""How often a running store is looked at: a call to the system, not to the store."""
+_PID_FILE = "store.pid"
 _SOCKET_PATH_LIMIT = 100
 """Unix socket paths end at 104 (macOS) to 108 (Linux) bytes."""
 _LISTPACK_BYTES = 4096
@@ -40,11 +44,28 @@ class EmbeddedStore:
 
     socket: Path
     pid: int
-    adopted: bool
-    """True if an earlier server left it running."""
     lock: IO[str]
     """Held while we live: one server at a time on a data directory."""
-    process: subprocess.Popen[bytes] | None
+    data_dir: Path
+    appendfsync: str
+    process: subprocess.Popen[bytes] | None = None
+    """None if an earlier server started it."""
+    adopted: bool = False
+    """True if an earlier server left it running."""
+
+    async def keep(self) -> None:
+        """Start the store again whenever it died, until cancelled; what was acknowledged is read from its file."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._alive():
+                continue
+            _log.error("embedded store died; starting it again", pid=self.pid, said=_last_words(self.data_dir))
+            try:
+                self.process = await asyncio.to_thread(_launch, self.data_dir, self.socket, self.appendfsync)
+            except StartupError as error:
+                _log.error("embedded store does not start", error=str(error))
+            else:
+                self.pid = self.process.pid
 
     def stop(self) -> None:
         """Stop the store and wait until it has written everything."""
@@ -74,24 +95,15 @@ def start(data_dir: Path, *, appendfsync: str) -> EmbeddedStore:
     """
     lock = _lock(data_dir)
     socket = _socket_path(data_dir)
-    pid_file = data_dir / "store.pid"
-    left = _left_behind(pid_file, socket)
+    left = _left_behind(data_dir / _PID_FILE, socket)
     if left is not None:
         _wait_until_ready(socket, lambda: _is_store(left, socket), data_dir)
         with Redis(unix_socket_path=str(socket)) as client:
             client.config_set("appendfsync", appendfsync)  # it was started with what an earlier server was told
         _log.info("embedded store adopted", pid=left, data_dir=str(data_dir))
-        return EmbeddedStore(socket, left, adopted=True, lock=lock, process=None)
+        return EmbeddedStore(socket, left, lock, data_dir, appendfsync, adopted=True)
     process = _launch(data_dir, socket, appendfsync)
-    try:
-        pid_file.write_text(f"{process.pid}\n")
-        _wait_until_ready(socket, lambda: process.poll() is None, data_dir)
-    except (OSError, StartupError) as error:
-        process.terminate()
-        process.wait(_STOP_SECONDS)
-        raise error if isinstance(error, StartupError) else _unusable(data_dir, error) from error
-    _log.info("embedded store started", pid=process.pid, data_dir=str(data_dir), appendfsync=appendfsync)
-    return EmbeddedStore(socket, process.pid, adopted=False, lock=lock, process=process)
+    return EmbeddedStore(socket, process.pid, lock, data_dir, appendfsync, process=process)
 
 
 def _lock(data_dir: Path) -> IO[str]:
@@ -156,6 +168,24 @@ def _is_store(pid: int, socket: Path) -> bool:
 
 
 def _launch(data_dir: Path, socket: Path, appendfsync: str) -> subprocess.Popen[bytes]:
+    """Start the store and wait until it answers.
+
+    Raises:
+        StartupError: it does not start.
+    """
+    process = _spawn(data_dir, socket, appendfsync)
+    try:
+        (data_dir / _PID_FILE).write_text(f"{process.pid}\n")
+        _wait_until_ready(socket, lambda: process.poll() is None, data_dir)
+    except (OSError, StartupError) as error:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+        raise error if isinstance(error, StartupError) else _unusable(data_dir, error) from error
+    _log.info("embedded store started", pid=process.pid, data_dir=str(data_dir), appendfsync=appendfsync)
+    return process
+
+
+def _spawn(data_dir: Path, socket: Path, appendfsync: str) -> subprocess.Popen[bytes]:
     socket.unlink(missing_ok=True)
     settings = {
         "port": "0",

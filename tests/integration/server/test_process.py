@@ -145,6 +145,20 @@ def test_a_dead_store_is_told_and_not_hidden(tmp_path: Path, start: Start) -> No
     assert told[0].retry_delay_seconds
 
 
+def test_a_store_that_died_is_started_again(tmp_path: Path, start: Start) -> None:
+    """The server says so, goes on with everything that was acknowledged, and stops the new one at its end."""
+    server = start(tmp_path, "--appendfsync", "always")
+    with Wire(server.serving(), "ns") as wire:
+        wire.put("a", payload=b"in")
+        os.kill(store_pid(server), signal.SIGKILL)
+        assert server.wait_for("embedded store died; starting it again")["level"] == "error"
+        pid = server.wait_for("embedded store started")["pid"]
+        assert wire.get().spec.payload == b"in"
+        assert [lease.spec.item_id for lease in wire.claim()] == ["a"]
+    assert server.stop() == 0
+    assert not is_store(pid)
+
+
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path, start: Start) -> None:
     """And the first goes on."""
     server = start(tmp_path)
