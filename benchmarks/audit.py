@@ -1,6 +1,6 @@
 """Audits a store with many items: how long it takes, what memory it needs, and how long it keeps others waiting.
 
-Usage: `python -m benchmarks.audit --items 1000000`. The store is embedded, in a temporary directory, and filled directly.
+Usage: `python -m benchmarks.audit --items 1000000`. The store is embedded, in a temporary directory, filled directly.
 """
 
 import argparse
@@ -34,15 +34,17 @@ async def fill(store: RedisStore, items: int) -> None:
         for start in range(0, per_topic, BATCH):
             new = [_item(index) for index in range(start, min(start + BATCH, per_topic))]
             await store.enqueue(NAMESPACE, topic, new)
-        leases = []
+        leases: list[LeaseToken] = []
         while len(leases) < per_topic // 5:
             claimed = await store.claim(NAMESPACE, topic, ClaimOrder("w", BATCH, 3_600_000))
             leases += [token for lease in claimed.leases if (token := LeaseToken.parse(lease.token))]
         quarter = len(leases) // 4
         for tokens in _batches(leases[:quarter]):
-            await store.fail(
-                NAMESPACE, topic, [Fail(token, "Boom", '{"type":"Boom"}', True, -1, "d") for token in tokens]
-            )  # noqa: FBT003 - non-retryable
+            failures = [
+                Fail(token, "Boom", '{"type":"Boom"}', non_retryable=True, retry_after_ms=-1, digest="d")
+                for token in tokens
+            ]
+            await store.fail(NAMESPACE, topic, failures)
         for tokens in _batches(leases[quarter : 2 * quarter]):
             await store.complete(NAMESPACE, topic, [Complete(token, "complete", b"{}", "d") for token in tokens])
         print(f"  {(number + 1) * per_topic:>9,} items", flush=True)
