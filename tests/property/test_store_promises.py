@@ -25,6 +25,8 @@ from bloge_server.store import connection, scripts
 from bloge_server.store.redis_store import RedisStore
 from support.releases import next_release
 
+from . import model
+
 LONG = bool(os.environ.get("LONG"))
 TOPIC = "topic"
 LEASE_MS = 1000
@@ -44,6 +46,7 @@ class Known:
 
     tokens: list[LeaseToken] = field(default_factory=list)
     outcome: Outcome | None = None
+    status: Status | None = None
     accepted: int = 0
     """Reports that were accepted as the outcome."""
     acknowledged: bool = False
@@ -67,6 +70,8 @@ class Histories(RuleBasedStateMachine):
         self.roll = 0.0
         self.store = self.newest = self.server(scripts.load)
         self.known = {item_id: Known() for item_id in IDS}
+        self.event: Event | None = None
+        """What the last step wanted to happen; None for a step that only lets happen what is due."""
 
     def server(self, load: Callable[[str], scripts.Script]) -> RedisStore:
         """Return the store as a server with these scripts sees it."""
@@ -109,17 +114,20 @@ class Histories(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1, 50, 199, 500, 1000, 5000]), roll=st.floats(0, 0.99))
     def pass_time(self, ms: int, roll: float) -> None:
         """Let time pass, and throw the dice anew."""
+        self.event = None
         self.now += ms
         self.roll = roll
 
     @rule()
     def sweep(self) -> None:
         """Do what is due."""
+        self.event = None
         self.do(self.store.sweep(self.namespace, TOPIC))
 
     @rule()
     def enqueue_again(self) -> None:
         """An enqueue that is repeated changes nothing while the items are kept."""
+        self.event = None
         before = [self.read(item_id) for item_id in IDS]
         statuses = self.do(
             self.store.enqueue(self.namespace, TOPIC, [i for i, b in zip(self.items, before, strict=True) if b])
@@ -129,6 +137,7 @@ class Histories(RuleBasedStateMachine):
     @rule(worker=st.sampled_from(["w1", "w2"]), many=st.integers(1, 3), offer=st.booleans())
     def claim(self, worker: str, many: int, *, offer: bool) -> None:
         """Claim items: each fence is larger than any before it (L2), each lease the only one (L1)."""
+        self.event = Event.CLAIM
         order = ClaimOrder(worker, many, LEASE_MS, OFFER_MS if offer else 0)
         for lease in self.do(self.store.claim(self.namespace, TOPIC, order)).leases:
             known = self.known[lease.item_id]
@@ -174,6 +183,7 @@ class Histories(RuleBasedStateMachine):
     @rule(item_id=st.sampled_from(IDS), age=st.integers(0, 2), progress=st.sampled_from([None, b"half"]))
     def heartbeat(self, item_id: str, age: int, progress: bytes | None) -> None:
         """Extend a lease."""
+        self.event = Event.HEARTBEAT
         if token := self.pick(item_id, age):
             before = self.read(item_id)
             (verdict,) = self.do(self.store.heartbeat(self.namespace, TOPIC, [Heartbeat(token, 0, progress)]))
@@ -185,17 +195,20 @@ class Histories(RuleBasedStateMachine):
     @rule(item_id=st.sampled_from(IDS), age=st.integers(0, 2))
     def receive(self, item_id: str, age: int) -> None:
         """Confirm an offer."""
+        self.event = Event.RECEIPT
         if token := self.pick(item_id, age):
             self.do(self.store.receive(self.namespace, TOPIC, [token]))
 
     @rule(item_id=st.sampled_from(IDS))
     def cancel(self, item_id: str) -> None:
         """Cancel an item."""
+        self.event = Event.CANCEL
         self.do(self.store.cancel(self.namespace, TOPIC, [item_id], "why"))
 
     @rule(item_id=st.sampled_from(IDS), delay=st.sampled_from([0, 100]))
     def replay(self, item_id: str, delay: int) -> None:
         """Replay a dead letter: its fence rises, so every earlier token is superseded."""
+        self.event = Event.REPLAY
         before = self.read(item_id)
         (acted,) = self.do(self.store.replay(self.namespace, TOPIC, [(item_id, delay)]))
         after = self.read(item_id)
@@ -208,17 +221,20 @@ class Histories(RuleBasedStateMachine):
     @rule(item_id=st.sampled_from(IDS))
     def discard(self, item_id: str) -> None:
         """Drop a dead letter."""
+        self.event = Event.DISCARD
         self.do(self.store.discard(self.namespace, TOPIC, [item_id]))
 
     @rule(item_id=st.sampled_from(IDS), age=st.integers(1, 3))
     def adopt(self, item_id: str, age: int) -> None:
         """Take a late output of a dead letter as its outcome."""
+        self.event = Event.ADOPT
         if token := self.pick(item_id, age):
             self.do(self.store.adopt(self.namespace, TOPIC, item_id, int(token.fence)))
 
     @rule(item_id=st.sampled_from(IDS))
     def acknowledge(self, item_id: str) -> None:
         """Record an outcome."""
+        self.event = None
         if self.do(self.store.acknowledge(self.namespace, TOPIC, [item_id])):
             self.known[item_id].acknowledged = True
 
@@ -231,6 +247,7 @@ class Histories(RuleBasedStateMachine):
         event: Event,
     ) -> None:
         """Send a report and hold the answer against the promises."""
+        self.event = event
         if (token := self.pick(item_id, age)) is None:
             return
         known, before = self.known[item_id], self.read(item_id)
@@ -288,17 +305,21 @@ class Histories(RuleBasedStateMachine):
                 assert not indexes
                 assert known.acknowledged or not known.tokens, "an item whose outcome nobody recorded is gone"
                 continue
-            self.check_outcome(known, stored)
+            self.check_step(known, stored)
             assert indexes == expected_indexes(stored, acknowledged=known.acknowledged)
             assert stored.state.retry_count <= RETRIES
             assert stored.state.lease_loss_count <= LOSSES
 
-    @staticmethod
-    def check_outcome(known: Known, stored: StoredItem) -> None:
-        """An outcome is written once and never changes (L3)."""
+    def check_step(self, known: Known, stored: StoredItem) -> None:
+        """The step moved the item as the model allows; an outcome is written once and never changes (L3)."""
+        status, outcome = stored.state.status, stored.state.outcome
+        if known.status is not None:
+            assert status in model.reachable(known.status, self.event), f"{known.status} -> {status} by {self.event}"
         if known.outcome is not None:
-            assert stored.state.outcome is known.outcome
-        known.outcome = stored.state.outcome
+            assert outcome is known.outcome
+        elif outcome is not None:
+            assert model.may_write(outcome, self.event)
+        known.status, known.outcome = status, outcome
 
 
 class Upgrades(Histories):
