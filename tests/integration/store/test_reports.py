@@ -281,3 +281,33 @@ async def test_history_is_bounded(bench: Bench) -> None:
     for _ in range(40):
         await bench.fail(await bench.claim_one())
     assert (await bench.item()).fields["history"].count(b"\n") == 32
+
+
+async def test_an_output_after_the_attempt_timeout_is_kept(bench: Bench) -> None:
+    """It comes too late, and says so in the same words whatever happened since; a person may still adopt it."""
+    await bench.enqueue(new(attempt_timeout_ms=1000, max_retries=1))
+    late = await bench.claim_one()
+    bench.clock.pass_ms(1000)
+    first = await bench.complete(late, b"late")
+    assert (first.reason, first.late_output_kept) == (Reason.LEASE_EXPIRED, True)
+    assert (await bench.fail(late)).reason is Reason.CONFLICTING_REPORT
+    await bench.claim_one("w2")
+    assert await bench.complete(late, b"late") == first
+    bench.clock.pass_ms(1000)
+    await bench.sweep()
+    assert (await bench.item()).state.status is Status.DEAD_LETTER
+    adopted = await bench.store.adopt(bench.namespace, "topic", "a", int(late.fence))
+    assert adopted.answer == "ADOPTED"
+    assert (await bench.item()).fields["output"] == b"late"
+
+
+async def test_a_failure_after_the_attempt_timeout_gets_one_answer(bench: Bench) -> None:
+    """The timeout has spent the retry already; the report changes nothing, before and after the next claim."""
+    await bench.enqueue(new(attempt_timeout_ms=1000, max_retries=3))
+    late = await bench.claim_one()
+    bench.clock.pass_ms(1000)
+    first = await bench.fail(late)
+    assert first.reason is Reason.LEASE_EXPIRED
+    await bench.claim_one("w2")
+    assert await bench.fail(late) == first
+    assert (await bench.item()).state.retry_count == 1

@@ -25,14 +25,15 @@ local function standing(record)
   return 'LAPSED'
 end
 
--- Returns the answer for a token that has decided already; nil if `kind` may still go on.
+-- Returns the answer for a token that has decided already, nil if `kind` may still go on; and whether it is the first
+-- report of a run that the attempt timeout ended.
 local function answer_decided(record, decision, kind, digest)
   local decided_kind, decided_digest, decided_answer
   for one in string.gmatch(decision, '[^|]+') do
     decided_kind, decided_digest, decided_answer = string.match(one, '^([^:]+):([^:]*):(.*)$')
     if decided_kind == kind and decided_digest == digest then return (string.gsub(decided_answer, ',', ' ')) end
   end
-  if decided_kind == 'timeout' then return answer('LEASE_EXPIRED', record) end
+  if decided_kind == 'timeout' then return answer('LEASE_EXPIRED', record), true end
   -- A release hands the right to run back, but work that was finished all the same counts if nobody took over.
   if decided_kind == 'release' and FINISHES[kind] and standing(record) == 'LAPSED' then return nil end
   return answer('CONFLICTING_REPORT', record)
@@ -50,8 +51,10 @@ local function judge_earlier(record, fence, nonce, kind, digest)
     local claim_fence, claim_nonce, _, decision = string.match(line, CLAIM_LINE)
     if claim_fence == fence then
       if claim_nonce ~= nonce then return 'INVALID_TOKEN -' end
-      local decided = decision ~= NONE and answer_decided(record, decision, kind, digest)
-      if decided then return decided end
+      if decision ~= NONE then
+        local decided, late = answer_decided(record, decision, kind, digest)
+        if decided then return decided, late end
+      end
       return answer(record.status == 'DONE' and 'ALREADY_DONE_BY_OTHER' or 'SUPERSEDED', record, successor(record)), true
     end
   end
@@ -113,8 +116,10 @@ local function judge(token, kind, digest)
     return record, fence, reply, late
   end
   if nonce ~= record.nonce then return nil, nil, 'INVALID_TOKEN -' end
-  local reply = record.decided ~= NONE and answer_decided(record, record.decided, kind, digest)
-  if reply then return record, fence, reply end
+  if record.decided ~= NONE then
+    local reply, late = answer_decided(record, record.decided, kind, digest)
+    if reply then return record, fence, reply, late end
+  end
   local stand = standing(record)
   if stand == 'LIVE' or stand == 'LAPSED' or stand == 'BURIED' then return record, fence, nil end
   return record, fence, answer(stand, record, stand == 'ALREADY_DONE_BY_OTHER' and successor(record) or nil), true
