@@ -14,11 +14,14 @@ from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
 from bloge_server.rpc import server as rpc_server
+from bloge_server.rpc.execution_service import ExecutionService
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
+from bloge_server.services.executions import Executions
 from bloge_server.services.heralds import Herald, Heralds
+from bloge_server.services.journaling import Journaling
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
@@ -44,8 +47,10 @@ class App:
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        self._sweeper = Sweeper(self.store.sweep)
         self._outcomes = Outcomes(self.store)
+        executions = Executions(self.store, self._outcomes)
+        self._journaling = Journaling(self.store, executions, self._know)
+        self._sweeper = Sweeper(self.store.sweep, executions.purge)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
             lease_ms=int(settings.lease_seconds * 1000),
@@ -58,7 +63,14 @@ class App:
         self._workers = WorkerService(self.store, self._pump, stream_settings)
         work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
-        self._server, self._health = rpc_server.build(self._workers, work_items, operations)
+        graphs = ExecutionService(
+            executions,
+            self._journaling,
+            self._know,
+            lease_ms=stream_settings.lease_ms,
+            max_payload_bytes=settings.max_payload_bytes,
+        )
+        self._server, self._health = rpc_server.build(self._workers, work_items, graphs, operations)
         self._wire()
 
     def _wire(self) -> None:
@@ -68,6 +80,8 @@ class App:
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
         heralds.on(Herald.STOP, self._workers.stop_handler)
+        heralds.on(Herald.CANCEL, self._workers.ask_to_cancel)
+        heralds.on(Herald.JOURNAL, self._journaling.heralded)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until told to stop.

@@ -3,6 +3,7 @@
 Plain tuples: one stands for each item on the hot path, where building a heavier object would show.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -55,6 +56,8 @@ class ClaimOrder(NamedTuple):
     max_bytes: int = 2_500_000
     """Most bytes of descriptions, payloads and progress together; the first item is given whatever its size."""
     request_id: str = ""
+    item_id: str = ""
+    """The only item that is wanted, due or not; empty: any that is due."""
 
 
 class Lease(NamedTuple):
@@ -110,6 +113,8 @@ class SweepResult(NamedTuple):
     """Time until something is due: 0 if more is due now, negative if nothing is ahead."""
     dead_beyond_limit: int
     """Dead letters that the topic still has beyond its limit."""
+    ended_executions: Sequence[str] = ()
+    """Executions whose retention is over. Their items are left until their journals are gone."""
 
 
 class ItemPolicy(NamedTuple):

@@ -135,6 +135,8 @@ def verdict(report_id: int, verdict: Verdict) -> pb.Verdict:
         message.lease_duration.CopyFrom(duration(verdict.lease_ms))
     if verdict.retry_ms is not None:
         message.retry_delay.CopyFrom(duration(verdict.retry_ms))
+    if verdict.cancel_requested:
+        message.cancel_requested = True
     if verdict.superseded_ago_ms is not None:
         message.superseded_ago.CopyFrom(duration(verdict.superseded_ago_ms))
     return message

@@ -15,7 +15,8 @@ from bloge_server.rpc.fields import Checks
 from bloge_server.rpc.recorded import check_action, recorded
 from bloge_server.store import topics
 from bloge_server.store.actions import ActionLog
-from bloge_server.store.audit import Auditor, Finding
+from bloge_server.store.audit import Auditor
+from bloge_server.store.findings import Finding
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.topics import Setting, TopicView
 

@@ -163,6 +163,11 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         if session := self._sessions.get((topic[0], worker_id)):
             session.stop(topic, item_id, int(fence), Reason(reason))
 
+    def ask_to_cancel(self, topic: Topic, worker_id: str, item_id: str, fence: str) -> None:
+        """Pass on that an execution is to be cancelled, if its owner has a session here."""
+        if session := self._sessions.get((topic[0], worker_id)):
+            session.ask_to_cancel(topic, item_id, int(fence))
+
     async def drain(self, grace_seconds: float) -> None:
         """Ask every session to leave, and wait until they have or the grace is over."""
         self._draining = True

@@ -24,6 +24,10 @@ class Herald(StrEnum):
     """An item that somebody awaits has its outcome: item id."""
     STOP = "stop"
     """A worker is to stop a handler: worker id, item id, fence, reason."""
+    CANCEL = "cancel"
+    """The owner of an execution is to cancel it: worker id, item id, fence."""
+    JOURNAL = "journal"
+    """An execution whose events somebody waits for has new ones: execution id."""
 
 
 class Heralds:

@@ -7,7 +7,7 @@ knows of, and looks again after the fallback interval in case a wake-up was lost
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -56,13 +56,18 @@ class Sweeper:
 
     Args:
         sweep: sweeps one topic.
+        purge: removes executions of a topic whose retention is over.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, sweep: Callable[[str, str], Awaitable[SweepResult]], clock: Callable[[], float] = time.monotonic
+        self,
+        sweep: Callable[[str, str], Awaitable[SweepResult]],
+        purge: Callable[[Topic, Sequence[str]], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sweep = sweep
+        self._purge = purge
         self._clock = clock
         self._agenda = Agenda()
         self._changed = asyncio.Event()
@@ -104,6 +109,8 @@ class Sweeper:
         next_seconds = FALLBACK_SECONDS
         try:
             result = await self._sweep(*topic)
+            if result.ended_executions:
+                await self._purge(topic, result.ended_executions)
         except RemoteWorkersError as error:
             _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(error))
         except Exception:  # noqa: BLE001 - a defect in one topic's sweep must not end all

@@ -31,6 +31,7 @@ def verdict(answer: bytes) -> Verdict:
         superseded_by=told.get("by", ""),
         superseded_ago_ms=_number(told.get("ago")),
         late_output_kept="late" in told,
+        cancel_requested="cancel" in told,
     )
 
 

@@ -46,10 +46,15 @@ def load(name: str) -> Script:
     text = (_folder() / f"{name}.lua").read_text()
     shebang = _SHEBANG.match(text)
     body = text[shebang.end() :] if shebang else text
-    included = "".join((_folder() / "include" / f"{each}.lua").read_text() for each in _INCLUDE.findall(body))
-    source = (shebang.group() if shebang else "#!lua\n") + included + _INCLUDE.sub("", body)
+    source = (shebang.group() if shebang else "#!lua\n") + _resolved(body)
     summary, header = _read_header(body)
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), summary, header)
+
+
+def _resolved(body: str) -> str:
+    """Return a text behind the texts that it includes, and that those include in turn."""
+    included = (_resolved((_folder() / "include" / f"{each}.lua").read_text()) for each in _INCLUDE.findall(body))
+    return "".join(included) + _INCLUDE.sub("", body)
 
 
 def _read_header(body: str) -> tuple[str, dict[str, str]]:

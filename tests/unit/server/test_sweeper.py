@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Agenda, Sweeper
 
@@ -68,6 +69,7 @@ class Sweeps:
     result: SweepResult = NOTHING_AHEAD
     failure: Exception | None = None
     done: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+    purged: list[tuple[Topic, str]] = field(default_factory=list)
 
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
         """Note a sweep."""
@@ -77,6 +79,10 @@ class Sweeps:
         if failure is not None:
             raise failure
         return self.result
+
+    async def purge(self, topic: Topic, execution_ids: Sequence[str]) -> None:
+        """Note executions that are removed."""
+        self.purged += [(topic, execution_id) for execution_id in execution_ids]
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ async def sweeps() -> Sweeps:
 @pytest.fixture
 async def sweeper(sweeps: Sweeps) -> AsyncIterator[Sweeper]:
     """Return a sweeper at work."""
-    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
+    sweeper = Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)
     running = asyncio.create_task(sweeper.run())
     yield sweeper
     running.cancel()
@@ -138,7 +144,7 @@ async def test_more_due_now_is_swept_again_at_once(sweeper: Sweeper, sweeps: Swe
 async def test_the_next_sweep_is_at_the_due_time_or_the_fallback(next_due_ms: int, expected: float) -> None:
     """A sweep tells when the topic is due next; a lost wake-up is found after the fallback interval."""
     sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 0, next_due_ms, 0))
-    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
+    sweeper = Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)
     await sweeper._sweep_topic(A)
     assert sweeper._agenda.next_due() == pytest.approx(sweeps.now + expected)
 
@@ -146,7 +152,7 @@ async def test_the_next_sweep_is_at_the_due_time_or_the_fallback(next_due_ms: in
 async def test_too_many_dead_letters_are_told_once_a_minute() -> None:
     """And again as soon as they are too many again."""
     sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 3, -1, 5))
-    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
+    sweeper = Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)
     with capture_logs() as logs:
         for result, seconds in ((5, 0), (5, 59), (5, 1), (0, 1), (5, 1)):
             sweeps.now += seconds
@@ -154,6 +160,13 @@ async def test_too_many_dead_letters_are_told_once_a_minute() -> None:
             await sweeper._sweep_topic(A)
     assert [log["beyond_limit"] for log in logs if log["event"].startswith("too many")] == [5, 5, 5]
     assert [log["discarded"] for log in logs if log["event"].startswith("dead letters discarded")] == [3] * 5
+
+
+async def test_executions_past_their_retention_are_removed() -> None:
+    """The sweep names them; their journals have slots of their own."""
+    sweeps = Sweeps(result=NOTHING_AHEAD._replace(ended_executions=["e-1", "e-2"]))
+    await Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)._sweep_topic(A)
+    assert sweeps.purged == [(A, "e-1"), (A, "e-2")]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
---   payloads and progress; the first item is always given), request id (empty: none)
+--   payloads and progress; the first item is always given), request id (empty: none), item id (the only one that is
+--   wanted, due or not; empty: any)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
@@ -15,7 +16,7 @@
 --- @include settle
 local worker, nonce = ARGV[4], ARGV[5]
 local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-local max_items, max_bytes, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+local max_items, max_bytes, request, wanted = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], ARGV[12]
 local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
 local request_key = base .. 'request:' .. request
 
@@ -56,6 +57,10 @@ end
 -- Returns candidates in claim order, as {order, id, waited}: the first ready ones, merged with those whose wait is over;
 -- and whether there may be more.
 local function candidates()
+  if wanted ~= '' then
+    local record = load(wanted, 'spec', 'payload', 'progress')
+    return record and { { tonumber(record.order), wanted, true } } or {}, false
+  end
   local ready, more = first_ready()
   local found = {}
   for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
