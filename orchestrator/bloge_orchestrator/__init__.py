@@ -1,7 +1,8 @@
 """BLOGE graphs: DSL, compiler and executions."""
 
 from bloge_orchestrator.builder import GraphBuilder, expr
-from bloge_orchestrator.compiler import CompiledGraph, CompiledNode, check_source, compile_source, compile_spec
+from bloge_orchestrator.compiled import CompiledGraph, CompiledNode
+from bloge_orchestrator.compiler import check_source, compile_source, compile_spec
 from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Severity, Stage
 from bloge_orchestrator.errors import (
     ControlPlaneUnreachableError,

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Self, TypedDict, Unpack
 
-from bloge_orchestrator.compiler import CompiledGraph, check_declaration, compile_spec
+from bloge_orchestrator.compiled import CompiledGraph
+from bloge_orchestrator.compiler import check_declaration, compile_spec
 from bloge_orchestrator.dsl import parse_expression
 from bloge_orchestrator.dsl.tree import (
     Block,

@@ -1,41 +1,16 @@
 """Compiles a graph: its text, its Python twin, or its recorded form, against the operators of this process."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 
+from bloge_orchestrator.compiled import CompiledGraph, link
 from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Stage
 from bloge_orchestrator.dsl import parse_graph
 from bloge_orchestrator.dsl.source import Place
 from bloge_orchestrator.dsl.tree import GraphDeclaration, NodeDeclaration
 from bloge_orchestrator.graph import GraphSpec, NodeKind, NodeSpec
-from bloge_orchestrator.graph_json import content_hash
 from bloge_orchestrator.lowering import Problems, TooManyProblemsError, lower_graph
-from bloge_orchestrator.operators import LocalOperator, OperatorRegistry
-from bloge_orchestrator.remote import RemoteWorkerOperator
+from bloge_orchestrator.operators import OperatorRegistry
 from bloge_orchestrator.suggestions import did_you_mean
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledNode:
-    """A node and what does its work: an operator of this process, the remote one, or None for a transform."""
-
-    spec: NodeSpec
-    operator: LocalOperator | RemoteWorkerOperator | None
-
-
-@dataclass(frozen=True)
-class CompiledGraph:
-    """A graph without errors, ready to be executed. `diagnostics` holds its warnings."""
-
-    spec: GraphSpec
-    nodes: Mapping[str, CompiledNode]
-    diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
-
-    @cached_property
-    def content_hash(self) -> str:
-        """The content hash of the graph, however it was written."""
-        return content_hash(self.spec)
 
 
 def compile_source(text: str, *, filename: str, registry: OperatorRegistry) -> CompiledGraph:
@@ -53,7 +28,7 @@ def compile_source(text: str, *, filename: str, registry: OperatorRegistry) -> C
     spec, problems = _check_text(text, registry)
     if spec is None or problems.has_errors():
         raise GraphInvalid(problems.in_order(), source=text, filename=filename)
-    return _link(spec, registry, problems.in_order())
+    return link(spec, registry, problems.in_order())
 
 
 def check_source(text: str, *, registry: OperatorRegistry | None = None) -> tuple[Diagnostic, ...]:
@@ -91,7 +66,7 @@ def compile_spec(spec: GraphSpec, *, registry: OperatorRegistry) -> CompiledGrap
         _check_operator(node, None, registry, problems)
     if problems.has_errors():
         raise GraphInvalid(problems.in_order(), filename=f"<graph {spec.name}>")
-    return _link(spec, registry, ())
+    return link(spec, registry)
 
 
 def _check_text(text: str, registry: OperatorRegistry | None) -> tuple[GraphSpec | None, Problems]:
@@ -127,19 +102,3 @@ def _check_operator(node: NodeSpec, place: Place | None, registry: OperatorRegis
     if node.kind is NodeKind.LOCAL and registry.lookup(node.operator_ref) is None:
         message = f"operator {node.operator_ref} is not registered{did_you_mean(node.operator_ref, registry.names())}"
         problems.error(Stage.COMPILE, "unknown-operator", message, place, node.id)
-
-
-def _link(spec: GraphSpec, registry: OperatorRegistry, warnings: tuple[Diagnostic, ...]) -> CompiledGraph:
-    return CompiledGraph(
-        spec, {node.id: CompiledNode(node, _operator(node, registry)) for node in spec.nodes}, warnings
-    )
-
-
-def _operator(node: NodeSpec, registry: OperatorRegistry) -> LocalOperator | RemoteWorkerOperator | None:
-    match node.kind:
-        case NodeKind.LOCAL:
-            return registry.lookup(node.operator_ref)
-        case NodeKind.REMOTE:
-            return RemoteWorkerOperator.of(node)
-        case NodeKind.TRANSFORM:
-            return None

@@ -18,7 +18,8 @@ from bloge_orchestrator.cli.options import (
 from bloge_orchestrator.cli.output import on_terminal, print_json
 from bloge_orchestrator.cli.problems import FAILED, INTERRUPTED, BadUsage
 from bloge_orchestrator.cli.run_view import LineView, TableView, print_result
-from bloge_orchestrator.compiler import CompiledGraph, compile_source
+from bloge_orchestrator.compiled import CompiledGraph
+from bloge_orchestrator.compiler import compile_source
 from bloge_orchestrator.diagnostics import GraphInvalid
 from bloge_orchestrator.execution.events import Event, ExecutionStatus, GraphStarted
 from bloge_orchestrator.execution.result import ExecutionResult

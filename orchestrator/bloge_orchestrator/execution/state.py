@@ -1,11 +1,18 @@
-"""Where an execution stands: a pure fold over its events."""
+"""Where an execution stands: a pure fold over its events.
 
-from collections.abc import Iterable, Mapping
+Its maps are persistent: the state after an event shares all but a few parts with the state before it.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import reduce
+from typing import TypeAlias
 
+from rpds import HashTrieMap
+
+from bloge_orchestrator.execution import paths
 from bloge_orchestrator.execution.events import (
+    NODE_ENDS,
     Event,
     ExecutionStatus,
     GraphCancelled,
@@ -14,72 +21,11 @@ from bloge_orchestrator.execution.events import (
     NodeCompleted,
     NodeEvent,
     NodeFailed,
-    NodeFellBack,
-    NodeResumed,
-    NodeRetried,
-    NodeSkipped,
-    NodeStarted,
-    NodeSuspended,
 )
-from bloge_orchestrator.execution.failure import NodeError
+from bloge_orchestrator.execution.node_state import NodeState, NodeStatus, ScopeState, node_after
 from bloge_orchestrator.operators import Json
 
-
-class NodeStatus(StrEnum):
-    """Where a node stands."""
-
-    PENDING = "PENDING"
-    """It waits for its dependencies."""
-    RUNNING = "RUNNING"
-    """Its operator runs in this process."""
-    SUSPENDED = "SUSPENDED"
-    """It waits for the outcome of a work item."""
-    RETRY_WAIT = "RETRY_WAIT"
-    """It waits for its next attempt."""
-    COMPLETED = "COMPLETED"
-    FELL_BACK = "FELL_BACK"
-    """It failed, and has its fallback as output."""
-    FAILED = "FAILED"
-    SKIPPED = "SKIPPED"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more happens to the node."""
-        return self in _ENDED
-
-    @property
-    def has_output(self) -> bool:
-        """Whether what depends on the node may start."""
-        return self in (NodeStatus.COMPLETED, NodeStatus.FELL_BACK)
-
-
-_ENDED = frozenset({NodeStatus.COMPLETED, NodeStatus.FELL_BACK, NodeStatus.FAILED, NodeStatus.SKIPPED})
-
-
-@dataclass(frozen=True, slots=True)
-class NodeState:
-    """One node. Times are milliseconds since 1970."""
-
-    status: NodeStatus = NodeStatus.PENDING
-    started_ms: int | None = None
-    """When its first attempt began."""
-    ended_ms: int | None = None
-    attempts: int = 0
-    """Attempts made, at workers too as far as they are known."""
-    retries_spent: int = 0
-    due_ms: int = 0
-    """RETRY_WAIT: when the next attempt is due."""
-    items: tuple[str, ...] = ()
-    """Ids of its work items, in order."""
-    work_item: bytes = b""
-    """SUSPENDED: the encoded item that it waits for."""
-    workers: tuple[str, ...] = ()
-    """Workers whose reports were accepted, in order."""
-    output: Json = None
-    error: NodeError | None = None
-    """The last one; set for a completed node too if an attempt failed before."""
-    reason: str = ""
-    """SKIPPED: why."""
+__all__ = ["ExecutionState", "NodeState", "NodeStatus", "apply", "fold", "gathered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +42,18 @@ class ExecutionState:
     started_ms: int = 0
     ended_ms: int | None = None
     cancel_reason: str | None = None
-    nodes: Mapping[str, NodeState] = field(default_factory=dict)
-    """The nodes that something has happened to."""
+    nodes: "HashTrieMap[str, NodeState]" = field(default_factory=HashTrieMap)
+    """By path: the nodes that something has happened to."""
+    scopes: "HashTrieMap[str, ScopeState]" = field(default_factory=HashTrieMap)
+    """The scopes in which something has happened."""
 
-    def node(self, node_id: str) -> NodeState:
+    def node(self, path: str) -> NodeState:
         """Give the state of a node."""
-        return self.nodes.get(node_id, _UNTOUCHED)
+        return self.nodes.get(path, _UNTOUCHED)
+
+    def scope(self, scope: str) -> ScopeState:
+        """Give the state of a scope."""
+        return self.scopes.get(scope, _UNBEGUN)
 
     @property
     def finished(self) -> bool:
@@ -110,6 +62,7 @@ class ExecutionState:
 
 
 _UNTOUCHED = NodeState()
+_UNBEGUN = ScopeState()
 
 
 def fold(events: Iterable[Event], state: ExecutionState | None = None) -> ExecutionState:
@@ -119,24 +72,23 @@ def fold(events: Iterable[Event], state: ExecutionState | None = None) -> Execut
 
 def apply(state: ExecutionState, event: Event) -> ExecutionState:
     """Give the state after one more event."""
-    state = replace(state, sequence=event.sequence)
     match event:
+        case NodeEvent():
+            return _after_node_event(state, event)
         case GraphStarted():
             return _graph_started(state, event)
         case GraphCancelled():
-            return replace(state, cancel_reason=event.reason)
+            return replace(state, sequence=event.sequence, cancel_reason=event.reason)
         case GraphCompleted():
-            return replace(state, status=event.status, ended_ms=event.at_ms)
-        case NodeEvent():
-            node = _node_after(state.node(event.node_id), event)
-            return replace(state, nodes={**state.nodes, event.node_id: node})
+            return replace(state, sequence=event.sequence, status=event.status, ended_ms=event.at_ms)
         case _:
-            return state
+            return replace(state, sequence=event.sequence)
 
 
 def _graph_started(state: ExecutionState, event: GraphStarted) -> ExecutionState:
     return replace(
         state,
+        sequence=event.sequence,
         status=ExecutionStatus.RUNNING,
         execution_id=event.execution_id,
         namespace=event.namespace,
@@ -146,44 +98,63 @@ def _graph_started(state: ExecutionState, event: GraphStarted) -> ExecutionState
     )
 
 
-def _node_after(node: NodeState, event: NodeEvent) -> NodeState:
-    match event:
-        case NodeStarted():
-            return _started(node, event)
-        case NodeSuspended():
-            items = (*node.items, event.item_id)
-            return replace(node, status=NodeStatus.SUSPENDED, items=items, work_item=event.work_item)
-        case NodeResumed():
-            return _resumed(node, event)
-        case NodeRetried():
-            spent, due_ms = event.retries_spent, event.due_ms
-            return replace(node, status=NodeStatus.RETRY_WAIT, retries_spent=spent, due_ms=due_ms, error=event.error)
-        case _:
-            return _ended(node, event)
+def _after_node_event(state: ExecutionState, event: NodeEvent) -> ExecutionState:
+    output = _output_of(state, event) if isinstance(event, NodeCompleted) else None
+    nodes = state.nodes.insert(event.node_id, node_after(state.node(event.node_id), event, output))
+    scope = paths.scope_of(event.node_id)
+    before = state.scopes.get(scope)
+    if before is None:
+        nodes = _progress(nodes, scope, begun=1)
+    after = before or _UNBEGUN
+    if isinstance(event, NODE_ENDS):
+        failed = after.failed or (paths.name_of(event.node_id) if isinstance(event, NodeFailed) else "")
+        after = ScopeState(after.ended + 1, failed)
+        nodes = _item_ended(nodes, scope, after)
+    scopes = state.scopes if after is before else state.scopes.insert(scope, after)
+    return replace(state, sequence=event.sequence, nodes=nodes, scopes=scopes)
 
 
-def _started(node: NodeState, event: NodeStarted) -> NodeState:
-    first_ms = event.at_ms if node.started_ms is None else node.started_ms
-    return replace(node, status=NodeStatus.RUNNING, started_ms=first_ms, attempts=event.attempt)
+_Nodes: TypeAlias = "HashTrieMap[str, NodeState]"
 
 
-def _resumed(node: NodeState, event: NodeResumed) -> NodeState:
-    workers = (*node.workers, event.worker_id) if event.worker_id else node.workers
-    # It stays suspended until the event that says what came of it, so that a journal that ends between the two leaves
-    # an outcome that is taken again, not one that is lost.
-    return replace(node, workers=workers, attempts=node.retries_spent + event.retry_count + 1)
+def _progress(nodes: _Nodes, scope: str, *, begun: int = 0, ended: int = 0) -> _Nodes:
+    """Count an item that has begun or ended, at the foreach that it belongs to."""
+    if not scope.endswith("]"):
+        return nodes
+    foreach = paths.around(scope).node_id
+    node = nodes[foreach]
+    assert node.expansion is not None, "items begin after their foreach"
+    expansion = replace(node.expansion, begun=node.expansion.begun + begun, ended=node.expansion.ended + ended)
+    return nodes.insert(foreach, replace(node, expansion=expansion))
 
 
-def _ended(node: NodeState, event: NodeEvent) -> NodeState:
-    node = replace(node, ended_ms=event.at_ms, work_item=b"")
-    match event:
-        case NodeCompleted():
-            return replace(node, status=NodeStatus.COMPLETED, output=event.output)
-        case NodeFellBack():
-            return replace(node, status=NodeStatus.FELL_BACK, output=event.output, error=event.error)
-        case NodeFailed():
-            return replace(node, status=NodeStatus.FAILED, error=event.error)
-        case NodeSkipped():
-            return replace(node, status=NodeStatus.SKIPPED, reason=event.reason)
-        case _:
-            return node
+def _item_ended(nodes: _Nodes, scope: str, after: ScopeState) -> _Nodes:
+    if not scope.endswith("]"):
+        return nodes
+    expansion = nodes[paths.around(scope).node_id].expansion
+    assert expansion is not None, "items begin after their foreach"
+    return _progress(nodes, scope, ended=1) if after.ended == expansion.size else nodes
+
+
+def _output_of(state: ExecutionState, event: NodeCompleted) -> Json:
+    return gathered(state, event.node_id) if event.gathered else event.output
+
+
+def gathered(state: ExecutionState, path: str) -> Json:
+    """Give the outputs of the nodes inside a sub-graph or a foreach, as its own output.
+
+    A sub-graph gives an object with the output of each of its terminal nodes that has one. A foreach gives a list of
+    such objects in the order of its items, with null for an item that failed.
+    """
+    node = state.node(path)
+    expansion = node.expansion
+    assert expansion is not None, "it has begun"
+    if expansion.count is None:
+        return _outputs_of(state, paths.inside_of(path, node.attempts), expansion.terminals)
+    scopes = [paths.inside_of(path, node.attempts, index) for index in range(expansion.count)]
+    return [None if state.scope(scope).failed else _outputs_of(state, scope, expansion.terminals) for scope in scopes]
+
+
+def _outputs_of(state: ExecutionState, scope: str, terminals: tuple[str, ...]) -> dict[str, Json]:
+    inside = {name: state.node(paths.path_of(scope, name)) for name in terminals}
+    return {name: node.output for name, node in inside.items() if node.status.has_output}

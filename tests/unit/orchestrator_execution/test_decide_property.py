@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator import CompiledGraph, ExecutionStatus, GraphBuilder, NodeKind, NodeStatus
-from bloge_orchestrator.execution.actions import Acknowledge, Action, CancelItem, Enqueue, Finish, StartLocal, WaitUntil
+from bloge_orchestrator.execution.actions import (
+    Acknowledge,
+    Action,
+    CancelItem,
+    Enqueue,
+    Finish,
+    StartLocal,
+    StopLocal,
+    WaitUntil,
+    WatchDeadline,
+)
 from bloge_orchestrator.execution.decide import Decision, resume
 from bloge_orchestrator.execution.events import NODE_ENDS, NodeEvent, NodeStarted, OutcomeKind, event_from_json
 from bloge_orchestrator.execution.failure import Failure, NodeError
@@ -88,7 +98,7 @@ class World:
             case Enqueue():
                 self._outcomes.append(OutcomeArrived("t", self._draw(_outcomes(action))))
                 self._add(self.execution.take(self._outcomes[-1]))
-            case Acknowledge() | CancelItem() | Finish():
+            case Acknowledge() | CancelItem() | StopLocal() | WatchDeadline() | Finish():
                 raise AssertionError("these lead to nothing")
 
 
@@ -152,8 +162,9 @@ def test_an_execution_can_be_taken_over_after_any_event(graph: CompiledGraph, da
     events = world.execution.events
     state = fold(events[: data.draw(st.integers(1, len(events)))])
     decision = resume(world.execution.plan, state, world.execution.now_ms)
-    alive = {node_id for node_id, node in state.nodes.items() if not node.status.ended}
-    assert {getattr(action, "node_id", None) for action in decision.actions} == alive
+    alive = {node_id for node_id, node in decision.state.nodes.items() if not node.status.ended}
+    of_nodes = [action for action in decision.actions if isinstance(action, StartLocal | Enqueue | WaitUntil)]
+    assert {action.node_id for action in of_nodes} == alive
 
 
 @given(graph=graphs(), data=st.data())
