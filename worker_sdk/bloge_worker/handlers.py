@@ -1,13 +1,15 @@
 """Handlers: how they are registered, found and called."""
 
 import inspect
+import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bloge_worker._inputs import Binder, binder_for
+from bloge_worker._inputs import binder_for
 from bloge_worker._payload import Payload
+from bloge_worker._scalars import Binder
 from bloge_worker.config import check_topic
 from bloge_worker.context import WorkContext
 from bloge_worker.errors import HandlerError
@@ -42,7 +44,7 @@ class Handler:
         Raises:
             PayloadError: the input does not fit the annotated type.
         """
-        value = payload.input if self.bind is None else self.bind(payload.input)
+        value = payload.input if self.bind is None else self.bind(payload.input, "input")
         match self.parameters:
             case ("input", "context"):
                 return value, context
@@ -122,8 +124,15 @@ def make_handler(
         concurrency=concurrency,
         raw=raw,
         parameters=parameters,
-        bind=None if raw else binder_for(annotation),
+        bind=None if raw else _binder(function, annotation),
     )
+
+
+def _binder(function: Callable[..., Any], annotation: Any) -> Binder | None:  # noqa: ANN401 - an annotation
+    try:
+        return binder_for(annotation)
+    except NameError as error:
+        raise _not_evaluated(function, error) from error
 
 
 def _executor(function: Callable[..., Any], wanted: Executor | None) -> Executor:
@@ -163,12 +172,21 @@ def _is_optional(parameter: inspect.Parameter) -> bool:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the evaluated annotations of the parameters; what is returned is nobody's business here."""
     target = function if inspect.isroutine(function) else type(function).__call__
+    annotations = {name: each for name, each in inspect.get_annotations(target).items() if name != "return"}
+    scope = getattr(inspect.unwrap(target), "__globals__", {})
     try:
-        return typing.get_type_hints(target)
-    except (NameError, TypeError):
-        # An annotation that cannot be evaluated here, for example one imported for type checking only.
-        return {}
+        return typing.get_type_hints(types.SimpleNamespace(__annotations__=annotations), globalns=scope)
+    except NameError as error:
+        raise _not_evaluated(function, error) from error
+
+
+def _not_evaluated(function: Callable[..., Any], error: NameError) -> HandlerError:
+    return HandlerError(
+        f"{_name(function)}: the input's annotation cannot be evaluated: {error}; "
+        "define or import the type at the top of the module, and not for type checking only"
+    )
 
 
 def _name(function: Callable[..., Any]) -> str:
