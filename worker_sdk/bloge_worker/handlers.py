@@ -1,6 +1,7 @@
 """Handlers: how they are registered, found and called."""
 
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -37,6 +38,13 @@ class Handler:
     """What the function takes, in order."""
     bind: Binder | None
     """Turns decoded JSON into the annotated type; None if the function takes it as it is."""
+
+    @property
+    def most_runs(self) -> int | None:
+        """How many items it can run at once; None: as many as the worker has slots."""
+        if self.concurrency is None and self.executor == "process":
+            return os.cpu_count() or 1
+        return self.concurrency
 
     def arguments(self, context: WorkContext, payload: Payload) -> tuple[Any, ...]:
         """Return what to call the function with.
@@ -89,6 +97,11 @@ class HandlerRegistry:
     def tells_operators_apart(self, worker_topic: str) -> bool:
         """Tell whether a topic has a handler for one operator only."""
         return worker_topic in self._topics_with_operators
+
+    def capacity(self, slots: int) -> int:
+        """Return how many items are worth holding at once: no more than the handlers' limits let run."""
+        limits = [handler.most_runs for handler in self]
+        return min(slots, sum(each for each in limits if each)) if all(limits) else slots
 
     def topics(self) -> list[str]:
         """Return the topics that have handlers, sorted."""
