@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MEBIBYTE = 1024 * 1024
 _MOST_SLOTS = 10_000
 _SHORTEST_LEASE, _LONGEST_LEASE = 1.0, 3600.0
-_LONGEST_GRACE = 86_400.0
+_SHORTEST_GRACE, _LONGEST_GRACE = 0.1, 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class WorkerConfig:
     lease_duration: float | None = None
     """Lease wanted, 1 to 3600 s. None: the server's default. Short finds dead workers soon; long survives outages."""
     drain_grace: float = 30.0
-    """Seconds that held items have to finish once a drain begins, 0 to 86,400. Too low hands back work that was nearly
-    done; too high delays deployments. Keep it below the time after which your platform kills the process."""
+    """Seconds that held items have to finish once a drain begins, 0.1 to 86,400. Too low hands back work that was
+    nearly done; too high delays deployments. Keep it below the time after which your platform kills the process."""
     max_held_bytes: int = 64 * _MEBIBYTE
     """Payload bytes it holds at once, at least 1. One item is taken whatever its size."""
     security: Security | None = None
@@ -88,7 +88,12 @@ class WorkerConfig:
                 lease,
                 "1 to 3600 s, or None",
             ),
-            (0 <= self.drain_grace <= _LONGEST_GRACE, "drain_grace", self.drain_grace, "0 to 86,400 s"),
+            (
+                _SHORTEST_GRACE <= self.drain_grace <= _LONGEST_GRACE,
+                "drain_grace",
+                self.drain_grace,
+                "0.1 to 86,400 s; a second signal, or a cancelled run(), stops at once",
+            ),
             (self.max_held_bytes >= 1, "max_held_bytes", self.max_held_bytes, "at least 1"),
             *self._security_rules(),
         ]

@@ -30,7 +30,8 @@ class Worker:
         namespace: whose work items it runs.
         worker_id: unique for each life of a process; None: made from host name, process id and a random part.
         lease_duration: lease wanted, 1 s to 1 h; None: the server's default.
-        drain_grace: how long held items may still run once a drain begins, up to a day.
+        drain_grace: how long held items may still run once a drain begins, 0.1 s to a day; what has not ended by then
+            is handed back at no cost.
         security: TLS, certificate and token; None: plaintext, for loopback and unix sockets.
 
     Raises:

@@ -77,7 +77,7 @@ def test_the_environment_names_the_server_that_the_program_does_not(monkeypatch:
         ({"worker_id": "x" * 129}, "worker_id"),
         ({"lease_duration": 0.5}, "lease_duration: 0.5"),
         ({"lease_duration": 3601}, "lease_duration: 3601"),
-        ({"drain_grace": -1}, "drain_grace: -1"),
+        ({"drain_grace": 0}, "drain_grace: 0"),
         ({"address": " "}, "address"),
         ({"security": Security(key_file=Path("key.pem"))}, "come together"),
         ({"security": Security(plaintext=True, ca_file=Path("ca.pem"))}, "with TLS only"),
