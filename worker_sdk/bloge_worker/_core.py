@@ -4,7 +4,7 @@ import logging
 from math import inf
 from random import Random
 
-from bloge.remote_workers.v1 import work_stream_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._backoff import HEALTHY_AFTER, Backoff
 from bloge_worker._credits import CreditWindow
 from bloge_worker._drain import Drain, Phase
@@ -90,6 +90,7 @@ class WorkerCore:
                 self.holdings.judged(response.verdicts.verdicts, now)
             case "cancels":
                 self.holdings.cancelled(response.cancels.cancels)
+                self.holdings.asked(response.cancels.requests)
             case "welcome":
                 self._welcomed(session, response.welcome, now)
             case "ping":
@@ -99,8 +100,14 @@ class WorkerCore:
             case _:
                 _log.debug("a frame of a kind that this SDK does not know")
 
+    def adopt(self, lease: lease_pb2.Lease, claimed_at: float) -> None:
+        """Take a lease that was claimed elsewhere, by a call that was sent at `claimed_at`."""
+        self.holdings.adopted(lease, claimed_at, draining=self._drain.begun)
+
     def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
+        if self._drain.begun and isinstance(report, lease_pb2.ReleaseReport):
+            report.draining = True  # whatever its reason, it leaves with the worker
         self.holdings.finished(held, report, now)
 
     def progressed(self, held: HeldLease, details: bytes) -> None:
@@ -167,6 +174,7 @@ class WorkerCore:
         effects, self._effects = self._effects, Effects()
         effects.starts, self.holdings.starts = self.holdings.starts, []
         effects.cancels, self.holdings.cancels = self.holdings.cancels, []
+        effects.asks, self.holdings.asks = self.holdings.asks, []
         return effects
 
     def _flush_reports(self, session: Session, now: float) -> None:

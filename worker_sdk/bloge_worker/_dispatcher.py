@@ -87,6 +87,12 @@ class Dispatcher:
         run.cancellation.cancel(reason)
         self._executors[run.handler].cancel(run)
 
+    def ask_to_cancel(self, held: HeldLease) -> None:
+        """Ask the handler of an execution to cancel it."""
+        run = self._runs.get(held)
+        if run is not None:
+            run.cancellation.ask()
+
     def forget(self, run: Run) -> None:
         """Drop a run that has ended."""
         if self._runs.pop(run.held, None) is not None:

@@ -31,7 +31,7 @@ _WORTH_REPORTING = frozenset(
 class Holdings:
     """Leases that run and reports without a verdict.
 
-    `starts` and `cancels` collect what the shell is to do.
+    `starts`, `cancels` and `asks` collect what the shell is to do.
 
     Args:
         random: gives the jitter of heartbeats.
@@ -44,6 +44,7 @@ class Holdings:
         self.failed = 0
         self.starts: list[HeldLease] = []
         self.cancels: list[tuple[HeldLease, str]] = []
+        self.asks: list[HeldLease] = []
         self._progressed: dict[HeldLease, None] = {}
 
     @property
@@ -63,12 +64,12 @@ class Holdings:
             held = self.leases.describe(lease, now, default, jitter)
             items += 1
             payload_bytes += held.payload_bytes
-            if draining:
-                self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
-            elif self._is_news(held):
-                self.leases.hold(held)
-                self.starts.append(held)
+            self._take(held, draining=draining)
         session.credits.offered(items, payload_bytes)
+
+    def adopted(self, lease: lease_pb2.Lease, claimed_at: float, *, draining: bool) -> None:
+        """Take a lease that no session has offered."""
+        self._take(self.leases.describe(lease, claimed_at, DEFAULT_LEASE, self.leases.draw_jitter()), draining=draining)
 
     def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
@@ -117,6 +118,13 @@ class Holdings:
             if held is not None and held.fence <= cancel.fence:
                 self.lose(held, str(Reason.from_number(cancel.reason) or Reason.CANCELLED))
 
+    def asked(self, requests: Iterable[work_stream_pb2.CancelRequested]) -> None:
+        """Take wishes that executions be cancelled. Their leases go on."""
+        for request in requests:
+            held = self.leases.newest((request.worker_topic, request.item_id))
+            if held is not None and held.fence == request.fence:
+                self._ask(held)
+
     def resumed(self, session: Session, verdicts: Iterable[lease_pb2.Verdict]) -> None:
         """Keep or drop the leases that were named in `Hello`, and have all reports sent again."""
         jitter = self.leases.draw_jitter()
@@ -161,6 +169,13 @@ class Holdings:
         for held in list(self.leases):
             self.finished(held, None, now)
 
+    def _take(self, held: HeldLease, *, draining: bool) -> None:
+        if draining:
+            self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
+        elif self._is_news(held):
+            self.leases.hold(held)
+            self.starts.append(held)
+
     def _is_news(self, held: HeldLease) -> bool:
         """Tell whether to run a lease: the newest claim of an item wins, an older handler is stopped."""
         rival = self.leases.newest(held.key)
@@ -179,6 +194,14 @@ class Holdings:
             self.leases.extend(held, beat.sent_at, seconds_of(verdict.lease_duration), jitter)
             if held.progress is not None:
                 self.reports.add_beat(held, now)
+            if verdict.cancel_requested:
+                self._ask(held)
+
+    def _ask(self, held: HeldLease) -> None:
+        """Have a handler cancel its execution; once is enough, however often the server says it."""
+        if held.lost is None and not held.cancel_asked:
+            held.cancel_asked = True
+            self.asks.append(held)
 
     def _beat_refused(self, beat: Beat, verdict: lease_pb2.Verdict) -> None:
         reason = Reason.from_number(verdict.reason)

@@ -132,6 +132,8 @@ class LeaseKeeper:
             self._streams[number].send(frame)
         if effects.starts:
             self._dispatcher.start(effects.starts)
+        for held in effects.asks:
+            self._dispatcher.ask_to_cancel(held)
         if effects.hand_back:
             self._dispatcher.hand_back()
         self._end_streams(effects)

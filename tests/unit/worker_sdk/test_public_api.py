@@ -71,7 +71,7 @@ def test_the_environment_names_the_server_that_the_program_does_not(monkeypatch:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"slots": 0}, "slots: 0"),
+        ({"slots": -1}, "slots: -1"),
         ({"slots": 10_001}, "slots: 10001"),
         ({"namespace": "no spaces"}, "namespace: 'no spaces'"),
         ({"worker_id": "x" * 129}, "worker_id"),
@@ -92,14 +92,14 @@ def test_a_setting_out_of_range_is_named_with_its_value(settings: dict[str, Any]
 def test_all_problems_are_reported_at_once() -> None:
     """Nobody mends settings one error at a time."""
     with pytest.raises(ConfigError, match=r"worker_id.*slots.*max_held_bytes"):
-        WorkerConfig(worker_id="", slots=0, max_held_bytes=0).check()
+        WorkerConfig(worker_id="", slots=-1, max_held_bytes=0).check()
 
 
 def test_reconfigured_settings_are_checked() -> None:
     """And stay as they were if they are wrong."""
     worker = Worker(slots=3)
     with pytest.raises(ConfigError):
-        worker.reconfigure(slots=0)
+        worker.reconfigure(slots=-1)
     worker.reconfigure(address="x:1")
     assert (worker.config.slots, worker.config.address) == (3, "x:1")
 
