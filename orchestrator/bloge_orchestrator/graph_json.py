@@ -1,7 +1,7 @@
 """The canonical JSON form of a graph: what an execution records, and what its content hash is taken from.
 
-Durations are whole milliseconds, expressions their canonical text. Keys are sorted, absent parts left out. The graphs of
-sub-graph nodes stand once each in `graphs`, by their content hash, which is what the nodes name.
+Durations are whole milliseconds, expressions their canonical text. Keys are sorted, absent parts left out. The graphs
+of sub-graph nodes stand once each in `graphs`, by their content hash, which is what the nodes name.
 """
 
 import hashlib
