@@ -5,8 +5,21 @@ from importlib.resources import files
 
 from lark import Lark
 
-START_RULES = ("graph", "node", "transformation", "schema", "ports", "expression")
-"""The rules a text can be parsed with: a whole graph, one member of it, or one expression."""
+START_RULES = (
+    "file",
+    "import_graph",
+    "node",
+    "branch",
+    "foreach",
+    "foreach_head",
+    "settings",
+    "transformation",
+    "schema",
+    "ports",
+    "type",
+    "expression",
+)
+"""The rules a text can be parsed with: a whole file, one part of it, or one expression."""
 
 
 @cache

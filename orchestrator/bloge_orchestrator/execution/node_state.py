@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from bloge_orchestrator.execution.events import (
     NodeCompleted,
@@ -62,10 +62,6 @@ class Expansion:
     """How many nodes there are inside, for each item of a foreach."""
     count: int | None
     """How many items a foreach has; None for a sub-graph."""
-    begun: int = 0
-    """Items that something has happened in. They begin in order."""
-    ended: int = 0
-    """Items in which every node has ended."""
     kept: dict[str, Json] = field(default_factory=dict, compare=False, repr=False)
     """What was evaluated for the inside. It follows from the events before; it is kept only to save the work."""
 
@@ -109,14 +105,22 @@ class NodeState:
         return self.status is NodeStatus.FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeState:
+class ScopeState(NamedTuple):
     """How far the nodes of one scope have come: the graph's own, those of a sub-graph, or of one item of a foreach."""
 
     ended: int = 0
     """How many have ended."""
     failed: str = ""
     """Id of the first that failed; empty if none has."""
+
+
+class ItemCount(NamedTuple):
+    """How far the items of a foreach have come, in its present attempt."""
+
+    begun: int = 0
+    """Items that something has happened in. They begin in order."""
+    ended: int = 0
+    """Items in which every node has ended."""
 
 
 def node_after(node: NodeState, event: NodeEvent, output: Json) -> NodeState:

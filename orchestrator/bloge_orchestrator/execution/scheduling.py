@@ -169,21 +169,20 @@ def begin_items(draft: Draft, path: str) -> None:
     assert expansion.count is not None
     assert isinstance(foreach.spec.construct, ForeachSpec)
     assert foreach.inside is not None
-    if expansion.ended == expansion.count:
+    begun, ended = draft.state.items(path)
+    if ended == expansion.count:
         draft.record(NodeCompleted, node_id=path, gathered=True)
         return
     limit = foreach.spec.construct.max_concurrency or expansion.count
-    free = limit - (expansion.begun - expansion.ended)
-    for index in range(expansion.begun, min(expansion.begun + free, expansion.count)):
+    for index in range(begun, min(ended + limit, expansion.count)):
         start_ready(draft, paths.inside_of(path, node.attempts, index), foreach.inside.roots)
 
 
 def go_on_with_items(draft: Draft, path: str) -> None:
     """Draft what the items of a running foreach lead to, as far as it is not drafted yet."""
-    node = draft.node(path)
-    assert node.expansion is not None
-    for index in range(node.expansion.begun):
-        scope = paths.inside_of(path, node.attempts, index)
+    attempt = draft.node(path).attempts
+    for index in range(draft.state.items(path).begun):
+        scope = paths.inside_of(path, attempt, index)
         if draft.state.scope(scope).failed and is_alive(draft, scope):
             end_scope(draft, scope)
     if draft.node(path).status is NodeStatus.RUNNING:

@@ -6,7 +6,6 @@ Its maps are persistent: the state after an event shares all but a few parts wit
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TypeAlias
 
 from rpds import HashTrieMap
 
@@ -20,9 +19,10 @@ from bloge_orchestrator.execution.events import (
     GraphStarted,
     NodeCompleted,
     NodeEvent,
+    NodeExpanded,
     NodeFailed,
 )
-from bloge_orchestrator.execution.node_state import NodeState, NodeStatus, ScopeState, node_after
+from bloge_orchestrator.execution.node_state import ItemCount, NodeState, NodeStatus, ScopeState, node_after
 from bloge_orchestrator.operators import Json
 
 __all__ = ["ExecutionState", "NodeState", "NodeStatus", "apply", "fold", "gathered"]
@@ -46,6 +46,8 @@ class ExecutionState:
     """By path: the nodes that something has happened to."""
     scopes: "HashTrieMap[str, ScopeState]" = field(default_factory=HashTrieMap)
     """The scopes in which something has happened."""
+    item_counts: "HashTrieMap[str, ItemCount]" = field(default_factory=HashTrieMap)
+    """By path: the foreach that have begun."""
 
     def node(self, path: str) -> NodeState:
         """Give the state of a node."""
@@ -55,6 +57,10 @@ class ExecutionState:
         """Give the state of a scope."""
         return self.scopes.get(scope, _UNBEGUN)
 
+    def items(self, path: str) -> ItemCount:
+        """Give how far the items of a foreach have come."""
+        return self.item_counts.get(path, _NO_ITEMS)
+
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
@@ -63,6 +69,7 @@ class ExecutionState:
 
 _UNTOUCHED = NodeState()
 _UNBEGUN = ScopeState()
+_NO_ITEMS = ItemCount()
 
 
 def fold(events: Iterable[Event], state: ExecutionState | None = None) -> ExecutionState:
@@ -100,40 +107,43 @@ def _graph_started(state: ExecutionState, event: GraphStarted) -> ExecutionState
 
 def _after_node_event(state: ExecutionState, event: NodeEvent) -> ExecutionState:
     output = _output_of(state, event) if isinstance(event, NodeCompleted) else None
-    nodes = state.nodes.insert(event.node_id, node_after(state.node(event.node_id), event, output))
+    node = node_after(state.node(event.node_id), event, output)
     scope = paths.scope_of(event.node_id)
     before = state.scopes.get(scope)
-    if before is None:
-        nodes = _progress(nodes, scope, begun=1)
-    after = before or _UNBEGUN
-    if isinstance(event, NODE_ENDS):
-        failed = after.failed or (paths.name_of(event.node_id) if isinstance(event, NodeFailed) else "")
-        after = ScopeState(after.ended + 1, failed)
-        nodes = _item_ended(nodes, scope, after)
-    scopes = state.scopes if after is before else state.scopes.insert(scope, after)
-    return replace(state, sequence=event.sequence, nodes=nodes, scopes=scopes)
+    after = _scope_after(before or _UNBEGUN, event)
+    return replace(
+        state,
+        sequence=event.sequence,
+        nodes=state.nodes.insert(event.node_id, node),
+        scopes=state.scopes if after is before else state.scopes.insert(scope, after),
+        item_counts=_item_counts(state, event, scope, before, after),
+    )
 
 
-_Nodes: TypeAlias = "HashTrieMap[str, NodeState]"
+def _scope_after(scope: ScopeState, event: NodeEvent) -> ScopeState:
+    if not isinstance(event, NODE_ENDS):
+        return scope
+    failed = scope.failed or (paths.name_of(event.node_id) if isinstance(event, NodeFailed) else "")
+    return ScopeState(scope.ended + 1, failed)
 
 
-def _progress(nodes: _Nodes, scope: str, *, begun: int = 0, ended: int = 0) -> _Nodes:
-    """Count an item that has begun or ended, at the foreach that it belongs to."""
+def _item_counts(
+    state: ExecutionState, event: NodeEvent, scope: str, before: ScopeState | None, after: ScopeState
+) -> "HashTrieMap[str, ItemCount]":
+    """Count the items of a foreach that begin, with the first event in them, or end, with the last node in them."""
+    counts = state.item_counts
+    if isinstance(event, NodeExpanded) and event.count is not None:
+        return counts.insert(event.node_id, _NO_ITEMS)
     if not scope.endswith("]"):
-        return nodes
+        return counts
     foreach = paths.around(scope).node_id
-    node = nodes[foreach]
-    assert node.expansion is not None, "items begin after their foreach"
-    expansion = replace(node.expansion, begun=node.expansion.begun + begun, ended=node.expansion.ended + ended)
-    return nodes.insert(foreach, replace(node, expansion=expansion))
-
-
-def _item_ended(nodes: _Nodes, scope: str, after: ScopeState) -> _Nodes:
-    if not scope.endswith("]"):
-        return nodes
-    expansion = nodes[paths.around(scope).node_id].expansion
+    expansion = state.node(foreach).expansion
     assert expansion is not None, "items begin after their foreach"
-    return _progress(nodes, scope, ended=1) if after.ended == expansion.size else nodes
+    begins, ends = before is None, isinstance(event, NODE_ENDS) and after.ended == expansion.size
+    if not begins and not ends:
+        return counts
+    count = counts[foreach]
+    return counts.insert(foreach, ItemCount(count.begun + begins, count.ended + ends))
 
 
 def _output_of(state: ExecutionState, event: NodeCompleted) -> Json:

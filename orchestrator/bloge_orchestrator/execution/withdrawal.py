@@ -44,7 +44,7 @@ def scopes_inside(state: ExecutionState, path: str) -> Iterator[str]:
     if expansion.count is None:
         yield paths.inside_of(path, node.attempts)
         return
-    for index in range(expansion.begun):
+    for index in range(state.items(path).begun):
         scope = paths.inside_of(path, node.attempts, index)
         if state.scope(scope).ended < expansion.size:
             yield scope

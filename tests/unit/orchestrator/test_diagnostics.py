@@ -36,6 +36,7 @@ def test_json_has_camel_case_keys() -> None:
         "message": "no duration",
         "nodeId": "a",
         "field": "timeout",
+        "file": None,
         "line": 2,
         "column": 26,
     }
