@@ -32,14 +32,15 @@ def compile_file(path: str | Path, *, registry: OperatorRegistry) -> CompiledGra
 
 
 def compile_source(
-    text: str, *, filename: str, registry: OperatorRegistry, files: GraphFiles | None = None
+    text: str, *, filename: str, registry: OperatorRegistry | None, files: GraphFiles | None = None
 ) -> CompiledGraph:
     """Compile the text of a graph.
 
     Args:
         text: The text; any text at all.
         filename: How to name the text in messages; imports are looked up beside it.
-        registry: The operators of this process. Remote nodes are not looked up in it.
+        registry: The operators of this process. Remote nodes are not looked up in it. None for a graph that is to run
+            elsewhere.
         files: Where imported graphs come from; without it, a graph that imports another one has an error.
 
     Raises:
@@ -49,7 +50,7 @@ def compile_source(
     spec, problems = _check_text(text, filename, registry, files)
     if spec is None or problems.has_errors():
         raise GraphInvalid(problems.in_order(), source=text, filename=filename)
-    return link(spec, registry, problems.in_order())
+    return link(spec, registry or OperatorRegistry(), problems.in_order())
 
 
 def check_source(

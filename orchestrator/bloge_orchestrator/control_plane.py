@@ -1,10 +1,8 @@
 """The asynchronous client of the server."""
 
-import asyncio
-import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from random import Random
 from typing import Self
@@ -17,9 +15,11 @@ from bloge.remote_workers.status import from_rpc_error, from_status
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import ops_service_pb2_grpc, work_item_pb2, work_item_service_pb2_grpc
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
-from bloge_orchestrator.backoff import FullJitter
-from bloge_orchestrator.errors import ControlPlaneUnreachableError, InvalidAddressError
+from bloge_orchestrator.errors import InvalidAddressError
+from bloge_orchestrator.execution_client import ExecutionClient
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeWatch
+from bloge_orchestrator.patience import PASSING
+from bloge_orchestrator.telling import told
 
 DEFAULT_ADDRESS = "127.0.0.1:7070"
 """Where the server is if nothing says otherwise."""
@@ -46,17 +46,7 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
-_UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
-
-_GRPC_PREAMBLE = re.compile(r".*(?:error: |remote host: )")
-"""What gRPC says before it comes to the point."""
-
-_PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.SERVER_DRAINING, Reason.BACKLOG_FULL})
-"""Refusals that time mends."""
-
 _Specs = Sequence[work_item_pb2.WorkItemSpec]
-
-_log = logging.getLogger("bloge_orchestrator")
 
 
 def checked_address(address: str) -> str:
@@ -92,6 +82,7 @@ class ControlPlane:
         self._items = work_item_service_pb2_grpc.WorkItemServiceStub(self._channel)
         self._ops = ops_service_pb2_grpc.OpsServiceStub(self._channel)
         self.outcomes = OutcomeWatch(self._items, self._random)
+        self.executions = ExecutionClient(self._channel, self.address)
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,52 +95,23 @@ class ControlPlane:
         await self.outcomes.close()
         await self._channel.close()
 
-    async def check(self) -> None:
-        """Find out whether a server answers.
-
-        Raises:
-            ControlPlaneUnreachableError: If none does.
-
-        """
-        # An empty message is a valid HealthCheckRequest: it asks for the server as a whole.
-        call = self._channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
-        try:
-            await call(b"", timeout=_CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _UNREACHABLE:
-                raise self._unreachable(error) from error
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                raise ControlPlaneUnreachableError(self.address, "what answers there is no bloge-server") from error
-
     # ---- work items ----
 
     async def enqueue(self, namespace: str, items: _Specs) -> list[RemoteWorkersError | None]:
-        """Enqueue work items; waits, for ever if need be, for a server that is away and for room in a full backlog.
+        """Enqueue work items, trying once.
 
         Args:
             namespace: Their namespace.
             items: Any number.
 
         Returns:
-            For each item, in order, why it was refused for good; None if it is there, new or from before.
+            For each item, in order, why it was refused; None if it is there, new or from before. A server that does not
+            answer is STORE_UNAVAILABLE.
 
         """
-        refusals: list[RemoteWorkersError | None] = []
-        for batch in _batches(items):
-            refusals += await self._enqueue_batch(namespace, batch)
-        return refusals
+        return [refusal for batch in _batches(items) for refusal in await self._enqueue(namespace, batch)]
 
-    async def _enqueue_batch(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
-        backoff = FullJitter(self._random)
-        refusals = await self._enqueue_once(namespace, batch)
-        while waiting := {index: error for index, error in enumerate(refusals) if error and error.reason in _PASSING}:
-            await self._pause(backoff, next(iter(waiting.values())))
-            again = await self._enqueue_once(namespace, [batch[index] for index in waiting])
-            for index, refusal in zip(waiting, again, strict=True):
-                refusals[index] = refusal
-        return refusals
-
-    async def _enqueue_once(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
+    async def _enqueue(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
         request = pb.EnqueueRequest(namespace=namespace, items=batch)
         try:
             response = await self._items.Enqueue(request, timeout=_CALL_SECONDS)
@@ -157,16 +119,11 @@ class ControlPlane:
             refusal = from_rpc_error(error)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 refusal = RemoteWorkersError(Reason.STORE_UNAVAILABLE, f"no answer within {_CALL_SECONDS:g} s")
-            if len(batch) == 1 or refusal.reason in _PASSING:
+            if len(batch) == 1 or refusal.reason in PASSING:
                 return [refusal for _ in batch]
             # One bad item refuses a whole request: find it, and spare the others.
-            return [found for item in batch for found in await self._enqueue_once(namespace, [item])]
+            return [found for item in batch for found in await self._enqueue(namespace, [item])]
         return [from_status(each.error) if each.HasField("error") else None for each in response.results]
-
-    async def _pause(self, backoff: FullJitter, cause: RemoteWorkersError) -> None:
-        delay = max(backoff.next_delay(), cause.retry_delay_seconds or 0.0)
-        _log.warning("work items cannot be enqueued for now: %s; trying again in %.1f s", cause, delay)
-        await asyncio.sleep(delay)
 
     async def get(self, item: ItemRef) -> work_item_pb2.WorkItem:
         """Read one item with its history.
@@ -244,21 +201,8 @@ class ControlPlane:
         with self._told():
             return await self._ops.AdoptLateOutput(request, timeout=_CALL_SECONDS)
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what gRPC raises into what this class raises."""
-        try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            told = from_rpc_error(error)
-            # A server that is there says itself, with details, that its store is not.
-            if error.code() in _UNREACHABLE and not told.metadata and told.retry_delay_seconds is None:
-                raise self._unreachable(error) from error
-            raise told from error
-
-    def _unreachable(self, error: grpc.aio.AioRpcError) -> ControlPlaneUnreachableError:
-        details = error.details() or error.code().name
-        return ControlPlaneUnreachableError(self.address, _GRPC_PREAMBLE.sub("", details))
+    def _told(self) -> AbstractContextManager[None]:
+        return told(self.address)
 
 
 def _batches(items: _Specs) -> Iterator[list[work_item_pb2.WorkItemSpec]]:

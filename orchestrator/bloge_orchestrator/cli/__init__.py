@@ -1,4 +1,4 @@
-"""The `bloge` command: validates and runs graphs, and settles dead letters.
+"""The `bloge` command: validates graphs, starts and runs executions, and settles dead letters.
 
 Exit codes: 0 done, 1 the graph or the act failed, 2 bad usage or an invalid graph, 3 no control plane, 130 interrupted.
 """
@@ -6,8 +6,11 @@ Exit codes: 0 done, 1 the graph or the act failed, 2 bad usage or an invalid gra
 import click
 
 from bloge_orchestrator.cli.dead_letters import dead_letters
+from bloge_orchestrator.cli.executions import executions
+from bloge_orchestrator.cli.orchestrate import orchestrate
 from bloge_orchestrator.cli.problems import TellingGroup
 from bloge_orchestrator.cli.run import run
+from bloge_orchestrator.cli.start import start
 from bloge_orchestrator.cli.validate import validate
 
 __all__ = ["main"]
@@ -16,9 +19,8 @@ __all__ = ["main"]
 @click.group(cls=TellingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bloge-orchestrator", prog_name="bloge")
 def main() -> None:
-    """Validate and run graphs whose remote nodes run on workers, and settle dead letters."""
+    """Validate graphs, run them durably with their remote nodes on workers, and settle dead letters."""
 
 
-main.add_command(validate)
-main.add_command(run)
-main.add_command(dead_letters)
+for command in (validate, run, start, orchestrate, executions, dead_letters):
+    main.add_command(command)

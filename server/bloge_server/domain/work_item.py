@@ -57,7 +57,7 @@ class ClaimOrder(NamedTuple):
     """Most bytes of descriptions, payloads and progress together; the first item is given whatever its size."""
     request_id: str = ""
     item_id: str = ""
-    """The only item that is wanted, due or not; empty: any that is due."""
+    """The only item that is wanted; empty: any."""
 
 
 class Lease(NamedTuple):

@@ -110,6 +110,7 @@ class ExecutionService(execution_service_pb2_grpc.ExecutionServiceServicer):
             cancel_requested=owned.cancel_requested,
             cancel_reason=owned.cancel_reason,
             events=map(events.event, beginning.events),
+            max_output_bytes=self._max_payload_bytes,
         )
 
     @unary

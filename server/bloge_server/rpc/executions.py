@@ -29,6 +29,7 @@ def execution(namespace: str, found: Execution, *, brief: bool = False) -> pb.Ex
         next_sequence=record.next_sequence,
         worker_topic=record.facts.worker_topic,
         cancel_requested="cancel_requested" in item.fields,
+        cancel_reason=item.fields.get("cancel_reason", b"").decode(),
     )
     if item.state.status is Status.DEAD_LETTER:
         message.dead_letter_reason = items.dead_letter_reason(item.dead_reason)

@@ -122,6 +122,7 @@ def test_the_life_of_an_execution(graphs: Graphs) -> None:
     lease = graphs.wire.claim_one(worker="o-1")
     opened = graphs.open(lease)
     assert (opened.next_sequence, opened.cancel_requested, list(opened.events)) == (1, False, [])
+    assert opened.max_output_bytes == 1_048_576
     running = graphs.get(started.execution_id)
     assert (running.status, running.owner, running.HasField("end_time")) == (pb.EXECUTION_STATUS_RUNNING, "o-1", False)
     assert graphs.append(lease, 1, event("GRAPH_STARTED", ""), event(data=b"{}")) == 3
@@ -241,7 +242,7 @@ def test_a_running_owner_is_told_of_a_cancellation(graphs: Graphs) -> None:
     graphs.append(lease, 1, ending("CANCELLED"))
     graphs.finish(lease, cancelled=True)
     done = graphs.get(execution_id)
-    assert (done.status, done.cancel_requested) == (pb.EXECUTION_STATUS_CANCELLED, True)
+    assert (done.status, done.cancel_requested, done.cancel_reason) == (pb.EXECUTION_STATUS_CANCELLED, True, "enough")
     graphs.cancel(execution_id)
 
 

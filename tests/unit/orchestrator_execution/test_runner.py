@@ -80,9 +80,8 @@ async def test_an_append_that_fails_ends_the_run_before_anything_is_done() -> No
             raise OSError("full")
 
     record = Broken()
-    with pytest.raises(ExceptionGroup) as raised:
+    with pytest.raises(OSError, match="full"):
         await runner_of(remote("n"), record).run(BEGUN)
-    assert isinstance(raised.value.exceptions[0], OSError)
     assert record.done == []
 
 
@@ -135,14 +134,14 @@ async def test_an_item_is_not_enqueued_if_the_execution_is_cancelled_in_the_same
 
 
 async def test_a_refused_item_fails_its_node_with_the_reason() -> None:
-    """An id that was used before is told from other refusals."""
+    """As the server tells it."""
     refusals = {
         "e-1.a.1": RemoteWorkersError(Reason.CONTENT_DIFFERS, "it exists"),
         "e-1.b.1": RemoteWorkersError(Reason.TOO_LARGE, "too many bytes"),
     }
     state = await runner_of("\n".join([remote("a"), remote("b")]), Record(refusals)).run(BEGUN)
     assert {node_id: str(node.error) for node_id, node in state.nodes.items()} == {
-        "a": "CONTENT_DIFFERS: it exists; an earlier execution had the same id, give this one another or none",
+        "a": "CONTENT_DIFFERS: it exists",
         "b": "TOO_LARGE: too many bytes",
     }
 

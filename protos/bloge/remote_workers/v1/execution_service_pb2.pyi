@@ -80,6 +80,7 @@ class Execution(_message.Message):
     FAILURE_MESSAGE_FIELD_NUMBER: _builtins.int
     DEAD_LETTER_REASON_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """UUIDv5 of namespace, graph and business key; random without one."""
     namespace: _builtins.str
@@ -108,6 +109,8 @@ class Execution(_message.Message):
     """Set while its work item is a dead letter: nobody runs it until it is replayed or cancelled."""
     cancel_requested: _builtins.bool
     """True if cancellation was asked for."""
+    cancel_reason: _builtins.str
+    """Why it was asked for, for people."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it was started."""
@@ -134,10 +137,11 @@ class Execution(_message.Message):
         failure_message: _builtins.str = ...,
         dead_letter_reason: _work_item_pb2.DeadLetterReason.ValueType = ...,
         cancel_requested: _builtins.bool = ...,
+        cancel_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "cancel_requested", b"cancel_requested", "dead_letter_reason", b"dead_letter_reason", "end_time", b"end_time", "execution_id", b"execution_id", "failure_message", b"failure_message", "graph_hash", b"graph_hash", "graph_name", b"graph_name", "namespace", b"namespace", "next_sequence", b"next_sequence", "output", b"output", "owner", b"owner", "start_time", b"start_time", "status", b"status", "worker_topic", b"worker_topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "dead_letter_reason", b"dead_letter_reason", "end_time", b"end_time", "execution_id", b"execution_id", "failure_message", b"failure_message", "graph_hash", b"graph_hash", "graph_name", b"graph_name", "namespace", b"namespace", "next_sequence", b"next_sequence", "output", b"output", "owner", b"owner", "start_time", b"start_time", "status", b"status", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,12 +442,15 @@ class OpenJournalResponse(_message.Message):
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_BYTES_FIELD_NUMBER: _builtins.int
     next_sequence: _builtins.int
     """Next sequence number."""
     cancel_requested: _builtins.bool
     """True if cancellation was asked for: the owner records it, cancels its open items, and completes as cancelled."""
     cancel_reason: _builtins.str
     """Why it was asked for, for people."""
+    max_output_bytes: _builtins.int
+    """The largest output in bytes that the execution may be completed with. One with larger outputs completes without any."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalEvent]:
         """The first events, as many as `ReadEvents` would return, so that a short journal needs no further call."""
@@ -455,10 +462,11 @@ class OpenJournalResponse(_message.Message):
         cancel_requested: _builtins.bool = ...,
         cancel_reason: _builtins.str = ...,
         events: _abc.Iterable[Global___JournalEvent] | None = ...,
+        max_output_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "events", b"events", "next_sequence", b"next_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "events", b"events", "max_output_bytes", b"max_output_bytes", "next_sequence", b"next_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,7 @@
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
 --   payloads and progress; the first item is always given), request id (empty: none), item id (the only one that is
---   wanted, due or not; empty: any)
+--   wanted; empty: any)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
@@ -59,7 +59,8 @@ end
 local function candidates()
   if wanted ~= '' then
     local record = load(wanted, 'spec', 'payload', 'progress')
-    return record and { { tonumber(record.order), wanted, true } } or {}, false
+    local due = tonumber(redis.call('ZSCORE', keys.retry, wanted) or 0)
+    return record and due <= now and { { tonumber(record.order), wanted, true } } or {}, false
   end
   local ready, more = first_ready()
   local found = {}
