@@ -20,11 +20,13 @@ from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
+from bloge_server.services.presence import Presence
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener
+from bloge_server.store.workers import WorkerList
 
 _CANCEL_AGAIN_SECONDS = 0.2
 
@@ -55,19 +57,23 @@ class App:
             max_payload_bytes=settings.max_payload_bytes,
             server_version=version("bloge-server"),
         )
-        self._workers = WorkerService(self.store, self._pump, stream_settings)
+        self._presence = Presence(WorkerList(self.store))
+        self._workers = WorkerService(self.store, self._pump, self._presence, stream_settings)
         work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
         self._wire()
 
     def _wire(self) -> None:
-        heralds = self._heralds
+        heralds, sessions = self._heralds, self._workers.sessions
         heralds.on(Herald.READY, self._pump.wake)
         heralds.on(Herald.DUE, lambda topic, delay: self._sweeper.schedule(topic, int(delay)))
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
-        heralds.on(Herald.STOP, self._workers.stop_handler)
+        heralds.on(Herald.STOP, sessions.stop_handler)
+        heralds.on(Herald.SESSION, sessions.opened_elsewhere)
+        heralds.on(Herald.LEAVE, self._presence.heralded)
+        self._presence.watch(sessions.cards, sessions.tell_to_leave)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until told to stop.
@@ -78,7 +84,8 @@ class App:
         address = rpc_server.listen(self._server, self._settings.listen, insecure=self._settings.insecure)
         await self._learn_topics()
         background = [
-            asyncio.create_task(part) for part in (self._listener.run(), self._sweeper.run(), self._fall_back())
+            asyncio.create_task(part)
+            for part in (self._listener.run(), self._sweeper.run(), self._presence.run(), self._fall_back())
         ]
         await self._server.start()
         await rpc_server.set_serving(self._health)
@@ -89,6 +96,7 @@ class App:
             await self._health.enter_graceful_shutdown()
             await self._workers.drain(self._settings.drain_seconds)
             await self._server.stop(grace=1.0)
+            await self._pump.settle()
         finally:
             await end_all(background)
 

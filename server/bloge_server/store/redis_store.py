@@ -82,7 +82,7 @@ class RedisStore:
         offered = order.offer_lease_ms > 0
         first_lease = min(order.offer_lease_ms, order.lease_ms) if offered else order.lease_ms
         args: list[_Arg] = [order.worker_id, new_nonce(), order.lease_ms, first_lease, 0 if offered else 1]
-        args.extend((order.max_items, order.max_bytes, order.request_id))
+        args.extend((order.max_items, order.max_bytes, int(order.any_size), order.request_id))
         reply = await self._run("claim", namespace, worker_topic, args)
         return Claimed(codec.leases(namespace, worker_topic, reply), bool(reply[1]))
 
@@ -199,10 +199,6 @@ class RedisStore:
         reply = await self._read("list_dead", namespace, worker_topic, [since_ms, after_id, limit])
         return [(int(at), item_id.decode()) for at, item_id in zip(reply[::2], reply[1::2], strict=True)]
 
-    async def register(self, namespace: str, worker_topic: str, worker_id: str, slots: int, sdk: str) -> None:
-        """Note a worker of a topic."""
-        await self._read("register", namespace, worker_topic, [worker_id, slots, sdk])
-
     async def topics(self, namespace: str) -> list[str]:
         """Return the topics of a namespace, by name."""
         with translated():
@@ -226,6 +222,19 @@ class RedisStore:
         """Send a command, for the store's own tools."""
         with translated():
             return await self._send(*command)
+
+    async def commands(self, *commands: Sequence[_Arg]) -> list[Any]:
+        """Send commands on keys of one slot, one right after the other, for the store's own tools."""
+        with translated():
+            return await self._client.send(_key(commands[0]), *commands)
+
+    async def now_ms(self, key: str) -> int:
+        """Return the time in ms by the clock that scripts on a key would use."""
+        if (told := self._clock()) > 0:
+            return told
+        with translated():
+            ((seconds, microseconds),) = await self._client.send(key, ("TIME",))
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
         """Yield the keys that match a pattern, about `count` in a step."""

@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.v1 import ops_service_pb2
 from support.server import running_server
 from support.store_process import running_store
 from support.wire import Wire, seconds
@@ -133,3 +134,21 @@ def test_lost_wake_ups_are_made_up_for(here: Wire, there: Wire, shared_store: st
         while len(found) < 2:
             found += [outcome.item.item_id for outcome in watch.next().outcomes]
     assert sorted(found) == ["a", "b"]
+
+
+def test_a_worker_is_asked_to_leave_wherever_it_is(here: Wire, there: Wire) -> None:
+    """Its session hears of it on its own server."""
+    with here.session("w1", capabilities=["worker-drain"]) as session:
+        there.ops.DrainWorker(ops_service_pb2.DrainWorkerRequest(namespace=there.namespace, worker_id="w1"))
+        assert session.expect("draining").worker
+
+
+def test_a_session_there_ends_an_earlier_one_here(here: Wire, there: Wire) -> None:
+    """What this server would still offer the worker would not arrive."""
+    with here.session("w1", credit=9) as earlier:
+        earlier.settle()
+        with there.session("w1") as later:
+            assert earlier.rest() == []
+            later.settle()
+        with here.session("w1") as latest:
+            latest.settle()
