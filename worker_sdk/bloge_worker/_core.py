@@ -13,7 +13,7 @@ from bloge_worker._effects import Effects, StreamEnd
 from bloge_worker._holdings import Holdings
 from bloge_worker._leases import HeldLease
 from bloge_worker._reports import MAX_FRAME_BYTES
-from bloge_worker._session import LEAVE_TIMEOUT, MOST_NAMED_LEASES, OfferGap, Session
+from bloge_worker._session import LEAVE_TIMEOUT, MOST_NAMED_LEASES, WELCOME_TIMEOUT, OfferGap, Session
 from bloge_worker.config import WorkerConfig
 from bloge_worker.outcomes import Report
 
@@ -41,8 +41,11 @@ class WorkerCore:
         self.sessions_opened = 0
         self.max_payload_bytes = DEFAULT_MAX_PAYLOAD
         self.refusal: StreamEnd | None = None
+        self.heard_at = -inf
+        """When a frame last came from the server, in whatever session."""
         self._config = config
         self._topics = worker_topics
+        self._silence_limit = WELCOME_TIMEOUT
         self._backoff = Backoff(random)
         self._connect_at = inf
         self._last_number = 0
@@ -61,10 +64,14 @@ class WorkerCore:
         """True while there is a welcomed session."""
         return self._active is not None
 
+    @property
+    def is_draining(self) -> bool:
+        """True once the worker is leaving."""
+        return self._drain.begun
+
     def is_healthy(self, now: float) -> bool:
-        """Tell whether the server was heard within the silence limit."""
-        session = self._active
-        return session is not None and now - session.last_heard < session.silence_limit
+        """Tell whether the server was heard within the silence limit, in whatever session."""
+        return now - self.heard_at < self._silence_limit
 
     def start(self, now: float) -> None:
         """Begin: open the first session."""
@@ -75,7 +82,7 @@ class WorkerCore:
         session = self._sessions.get(number)
         if session is None:
             return
-        session.last_heard = now
+        session.last_heard = self.heard_at = now
         match response.WhichOneof("frame"):
             case "offers":
                 self._offered(session, response.offers, now)
@@ -191,6 +198,7 @@ class WorkerCore:
         session.welcome(welcome, now)
         _log.info("session %s open with server %s", welcome.session_id, welcome.server_version or "(no version)")
         self.sessions_opened += 1
+        self._silence_limit = session.silence_limit
         self.max_payload_bytes = min(welcome.max_payload_bytes or DEFAULT_MAX_PAYLOAD, MOST_PAYLOAD)
         self.holdings.leases.heartbeat_interval = seconds_of(welcome.heartbeat_interval) or inf
         if self._active is not None:

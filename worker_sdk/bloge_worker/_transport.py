@@ -154,4 +154,9 @@ def _credentials(security: Security) -> grpc.ChannelCredentials:
 
 
 def _metadata(security: Security | None) -> tuple[tuple[str, str | bytes], ...]:
-    return (("authorization", f"Bearer {security.token}"),) if security is not None and security.token else ()
+    token = None if security is None else _token(security)
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def _token(security: Security) -> str | None:
+    return security.token if security.token_file is None else security.token_file.read_text().strip()
