@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -23,11 +23,13 @@ from bloge_server.services.executions import Executions
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.journaling import Journaling
 from bloge_server.services.outcomes import Outcomes
+from bloge_server.services.presence import Presence
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener
+from bloge_server.store.workers import WorkerList
 
 _CANCEL_AGAIN_SECONDS = 0.2
 
@@ -60,7 +62,8 @@ class App:
             max_payload_bytes=settings.max_payload_bytes,
             server_version=version("bloge-server"),
         )
-        self._workers = WorkerService(self.store, self._pump, stream_settings)
+        self._presence = Presence(WorkerList(self.store))
+        self._workers = WorkerService(self.store, self._pump, self._presence, stream_settings)
         work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
         graphs = ExecutionService(
@@ -74,14 +77,17 @@ class App:
         self._wire()
 
     def _wire(self) -> None:
-        heralds = self._heralds
+        heralds, sessions = self._heralds, self._workers.sessions
         heralds.on(Herald.READY, self._pump.wake)
         heralds.on(Herald.DUE, lambda topic, delay: self._sweeper.schedule(topic, int(delay)))
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
-        heralds.on(Herald.STOP, self._workers.stop_handler)
-        heralds.on(Herald.CANCEL, self._workers.ask_to_cancel)
+        heralds.on(Herald.STOP, sessions.stop_handler)
+        heralds.on(Herald.CANCEL, sessions.ask_to_cancel)
         heralds.on(Herald.JOURNAL, self._journaling.heralded)
+        heralds.on(Herald.SESSION, sessions.opened_elsewhere)
+        heralds.on(Herald.LEAVE, self._presence.heralded)
+        self._presence.watch(sessions.cards, sessions.tell_to_leave)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until told to stop.
@@ -92,7 +98,8 @@ class App:
         address = rpc_server.listen(self._server, self._settings.listen, insecure=self._settings.insecure)
         await self._learn_topics()
         background = [
-            asyncio.create_task(part) for part in (self._listener.run(), self._sweeper.run(), self._fall_back())
+            asyncio.create_task(part)
+            for part in (self._listener.run(), self._sweeper.run(), self._presence.run(), self._fall_back())
         ]
         await self._server.start()
         await rpc_server.set_serving(self._health)
@@ -103,6 +110,7 @@ class App:
             await self._health.enter_graceful_shutdown()
             await self._workers.drain(self._settings.drain_seconds)
             await self._server.stop(grace=1.0)
+            await self._pump.settle()
         finally:
             await end_all(background)
 
@@ -118,9 +126,18 @@ class App:
 
     async def _learn_topics(self) -> None:
         try:
-            self._know(await self.store.all_topics())
+            listed = await self.store.all_topics()
         except RemoteWorkersError as error:
             _log.warning("topics cannot be read", error=str(error))
+            return
+        self._know(listed)
+        self._forget(self._sweeper.topics.difference(listed, self._pump.topics, self._outcomes.topics))
+
+    def _forget(self, topics: Collection[Topic]) -> None:
+        """Take no more care of topics that hold nothing and that nobody here wants anything of."""
+        for topic in topics:
+            self._sweeper.forget(topic)
+        self._listener.forget(topics)
 
     async def _fall_back(self) -> None:
         """Look again at an interval for what a lost wake-up would have told: the only polling there is."""

@@ -32,18 +32,25 @@ class Engine:
         handlers: what to run; checked here.
         clock: monotonic seconds.
         transport: opens streams.
+        on_ended: called when the worker has ended, on the lease keeper's thread.
 
     Raises:
         HandlerError: a handler for processes is not importable by its name.
     """
 
     def __init__(
-        self, config: WorkerConfig, handlers: HandlerRegistry, clock: Callable[[], float], transport: Transport
+        self,
+        config: WorkerConfig,
+        handlers: HandlerRegistry,
+        clock: Callable[[], float],
+        transport: Transport,
+        on_ended: Callable[[], object],
     ) -> None:
         check_importable(handlers)
         self._config = replace(config, slots=handlers.capacity(config.slots))
         self._clock = clock
         self._tally = Tally(handlers)
+        self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._connected: asyncio.Future[None] = self._loop.create_future()
@@ -59,7 +66,7 @@ class Engine:
             loop_watch=self._loop_watch,
             clock=clock,
             on_connected=lambda: self._tell_loop(lambda: _settle(self._connected, None)),
-            on_end=lambda error: self._tell_loop(lambda: self._end(error)),
+            on_end=self._keeper_ended,
         )
 
     def start(self) -> None:
@@ -68,7 +75,8 @@ class Engine:
 
     def adopt(self, lease: lease_pb2.Lease, claimed_at: float) -> None:
         """Take a lease that was claimed elsewhere."""
-        self._inbox.post(lambda _: self._core.adopt(lease, claimed_at))
+        core = self._core
+        self._inbox.post(lambda _: core.holdings.adopted(lease, claimed_at, draining=core.is_draining))
 
     def drain(self, grace: float) -> None:
         """Begin to drain with a grace in seconds. Idempotent."""
@@ -157,6 +165,10 @@ class Engine:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(call)
 
+    def _keeper_ended(self, error: Exception | None) -> None:
+        self._on_ended()
+        self._tell_loop(lambda: self._end(error))
+
     def _end(self, error: Exception | None) -> None:
         refusal = self._core.refusal
         if error is None and refusal is not None:
@@ -164,9 +176,11 @@ class Engine:
         _settle(self._ended, error)
 
 
-def assemble(config: WorkerConfig, handlers: HandlerRegistry, clock: Callable[[], float]) -> Engine:
+def assemble(
+    config: WorkerConfig, handlers: HandlerRegistry, clock: Callable[[], float], on_ended: Callable[[], object]
+) -> Engine:
     """Return a worker's engine on the running event loop, speaking gRPC."""
-    return Engine(config, handlers, clock, GrpcTransport(config))
+    return Engine(config, handlers, clock, GrpcTransport(config), on_ended)
 
 
 def _settle(future: asyncio.Future[None], error: Exception | None) -> None:

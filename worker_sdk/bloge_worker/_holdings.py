@@ -7,6 +7,7 @@ from random import Random
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._durations import seconds_of
+from bloge_worker._effects import Effects
 from bloge_worker._leases import ATTEMPT_TIMEOUT, DRAINING, HeldLease, LeaseBook
 from bloge_worker._reports import NOT_JUDGED, Beat, ReportBook
 from bloge_worker._session import Session
@@ -56,6 +57,12 @@ class Holdings:
         """Return when `check` has something to do."""
         return min(self.leases.next_check, self.reports.repeat_at if connected else inf)
 
+    def hand_over(self, effects: Effects) -> None:
+        """Move what the shell is to do to the effects."""
+        effects.starts, self.starts = self.starts, []
+        effects.cancels, self.cancels = self.cancels, []
+        effects.asks, self.asks = self.asks, []
+
     def offered(self, session: Session, leases: Iterable[lease_pb2.Lease], now: float, *, draining: bool) -> None:
         """Take leases whose receipt goes out now."""
         items = payload_bytes = 0
@@ -71,11 +78,13 @@ class Holdings:
         """Take a lease that no session has offered."""
         self._take(self.leases.describe(lease, claimed_at, DEFAULT_LEASE, self.leases.draw_jitter()), draining=draining)
 
-    def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
+    def finished(self, held: HeldLease, report: Report | None, now: float, *, draining: bool) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
         if not self.leases.remove(held):
             return
         final = _final_report(held, report)
+        if draining and isinstance(final, lease_pb2.ReleaseReport):
+            final.draining = True  # whatever its reason, it leaves with the worker
         if final is None:
             return
         if type(final) is lease_pb2.CompleteReport or _is_business_error(final):
@@ -111,16 +120,13 @@ class Holdings:
             else:
                 self._beat_accepted(beat, verdict, now, jitter)
 
-    def cancelled(self, cancels: Iterable[work_stream_pb2.LeaseCancel]) -> None:
-        """Take cancels. A handler of a later claim goes on."""
-        for cancel in cancels:
+    def cancelled(self, cancels: work_stream_pb2.Cancels) -> None:
+        """Take cancels, of which a handler of a later claim knows nothing, and wishes that executions be cancelled."""
+        for cancel in cancels.cancels:
             held = self.leases.newest((cancel.worker_topic, cancel.item_id))
             if held is not None and held.fence <= cancel.fence:
                 self.lose(held, str(Reason.from_number(cancel.reason) or Reason.CANCELLED))
-
-    def asked(self, requests: Iterable[work_stream_pb2.CancelRequested]) -> None:
-        """Take wishes that executions be cancelled. Their leases go on."""
-        for request in requests:
+        for request in cancels.requests:
             held = self.leases.newest((request.worker_topic, request.item_id))
             if held is not None and held.fence == request.fence:
                 self._ask(held)
@@ -167,7 +173,7 @@ class Holdings:
     def abandon_all(self, now: float) -> None:
         """Hand back what has not ended yet, whether or not its handler ever will."""
         for held in list(self.leases):
-            self.finished(held, None, now)
+            self.finished(held, None, now, draining=True)
 
     def _take(self, held: HeldLease, *, draining: bool) -> None:
         if draining:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._leases import HeldLease
-from bloge_worker._tally import ACCEPTED, kind_of
+from bloge_worker._tally import ACCEPTED, REPORT_KINDS, kind_of
 from bloge_worker.outcomes import Report, report_failure
 
 MAX_FRAME_BYTES = 3 * 1024 * 1024 - 64 * 1024
@@ -56,7 +56,7 @@ class ReportBook:
     """Reports without a verdict. Report ids are unique in the life of the worker, so they outlast sessions."""
 
     def __init__(self) -> None:
-        self.verdicts: Counter[tuple[str, str]] = Counter()
+        self.verdicts: Counter[tuple[str, str]] = Counter({(kind, ACCEPTED): 0 for kind in REPORT_KINDS})
         """Final verdicts by kind of report and reason, `ACCEPTED` if there is none."""
         self.repeat_at = inf
         """When `repeat` has something to do at the earliest."""
@@ -70,6 +70,10 @@ class ReportBook:
 
     def __len__(self) -> int:
         return len(self._unverdicted)
+
+    def __bool__(self) -> bool:
+        """Tell whether something waits to be sent or judged, heartbeats included."""
+        return bool(self._unverdicted or self._outgoing_beats)
 
     @property
     def accepted(self) -> int:

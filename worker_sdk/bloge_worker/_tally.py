@@ -27,6 +27,9 @@ class End(StrEnum):
 
 
 _ENDS = {"Rejected": End.REJECTED, "RetryLater": End.RETRY_LATER}
+REPORT_KINDS = ("complete", "business_error", "fail", "release")
+"""Kinds of reports that end a run."""
+
 _KINDS = {lease_pb2.CompleteReport: "complete", lease_pb2.FailReport: "fail", lease_pb2.ReleaseReport: "release"}
 
 

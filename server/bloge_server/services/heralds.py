@@ -12,7 +12,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Herald(StrEnum):
-    """What scripts tell: the first word of a line, with the words that follow it."""
+    """What scripts and servers tell: the first word of a line, with the words that follow it."""
 
     READY = "ready"
     """Something can be claimed."""
@@ -28,6 +28,10 @@ class Herald(StrEnum):
     """The owner of an execution is to cancel it: worker id, item id, fence."""
     JOURNAL = "journal"
     """An execution whose events somebody waits for has new ones: execution id."""
+    LEAVE = "leave"
+    """A worker was asked to leave: worker id."""
+    SESSION = "session"
+    """A worker has opened a session: worker id, when in ms."""
 
 
 class Heralds:

@@ -66,6 +66,19 @@ class Calls:
         with translated():
             return await self._send(*command)
 
+    async def commands(self, *commands: Command) -> list[Any]:
+        """Send commands on keys of one slot, one right after the other; raises what `script` raises."""
+        with translated():
+            return await self._client.send(_key(commands[0]), *commands)
+
+    async def now_ms(self, key: str) -> int:
+        """Return the time in ms by the clock that scripts on a key would use; raises what `script` raises."""
+        if (told := self.clock()) > 0:
+            return told
+        with translated():
+            ((seconds, microseconds),) = await self._client.send(key, ("TIME",))
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     async def durable_command(self, *command: Argument) -> Any:  # noqa: ANN401 - each command has its own reply
         """Send a command and wait until enough replicas have what it wrote; raises what `script` raises."""
         with translated():

@@ -6,6 +6,9 @@
 | `bloge:{<ns>}:topics` | SET | topics of a namespace, written before a topic's first enqueue |
 | `bloge:{<ns>}:actions` | STREAM | what people did, capped |
 | `bloge:{<ns>}:action:<request id>` | STRING | what an action with this request id answered, for a day |
+| `bloge:{<ns>}:workers` | ZSET | worker id -> last seen, ms; for an hour |
+| `bloge:{<ns>}:worker-cards` | HASH | worker id -> what is known of the worker, JSON |
+| `bloge:{<ns>}:leaving-workers` | ZSET | worker id -> when it was asked to leave, ms; for a day |
 | `bloge:{<ns>/t/<topic>}:ready` | ZSET | item id -> (99 - priority) * 2^46 + sequence |
 | `...:leases` | ZSET | item id -> lease deadline, ms |
 | `...:retry` | ZSET | item id -> due time, ms |
@@ -16,8 +19,6 @@
 | `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
-| `...:workers` | ZSET | worker id -> last seen, ms |
-| `...:worker:<id>` | HASH | what the worker said of itself |
 | `...:wake` | channel | sharded pub/sub: what changed |
 | `...:mark` | STRING | written where a call waits for replicas, see `mark`; for 60 s |
 | `...:guard` | none | never written; on a cluster every script declares it, see `guard` |
@@ -112,6 +113,21 @@ def actions(namespace: str) -> str:
 def action_reply(namespace: str, request_id: str) -> str:
     """Return the key of an action's reply."""
     return f"bloge:{{{namespace}}}:action:{request_id}"
+
+
+def workers(namespace: str) -> str:
+    """Return the key of the workers that a namespace saw lately."""
+    return f"bloge:{{{namespace}}}:workers"
+
+
+def worker_cards(namespace: str) -> str:
+    """Return the key of what is known of a namespace's workers."""
+    return f"bloge:{{{namespace}}}:worker-cards"
+
+
+def leaving_workers(namespace: str) -> str:
+    """Return the key of the workers that were asked to leave."""
+    return f"bloge:{{{namespace}}}:leaving-workers"
 
 
 def topic_of_channel(channel: str) -> tuple[str, str]:

@@ -76,7 +76,7 @@ class RedisStore:
         offered = order.offer_lease_ms > 0
         first_lease = min(order.offer_lease_ms, order.lease_ms) if offered else order.lease_ms
         args: list[_Arg] = [order.worker_id, new_nonce(), order.lease_ms, first_lease, 0 if offered else 1]
-        args.extend((order.max_items, order.max_bytes, order.request_id, order.item_id))
+        args.extend((order.max_items, order.max_bytes, int(order.any_size), order.request_id, order.item_id))
         reply = await self.run("claim", namespace, worker_topic, args)
         return Claimed(codec.leases(namespace, worker_topic, reply), bool(reply[1]))
 
@@ -192,10 +192,6 @@ class RedisStore:
         reply = await self.read("list_dead", namespace, worker_topic, [since_ms, after_id, limit])
         return [(int(at), item_id.decode()) for at, item_id in zip(reply[::2], reply[1::2], strict=True)]
 
-    async def register(self, namespace: str, worker_topic: str, worker_id: str, slots: int, sdk: str) -> None:
-        """Note a worker of a topic."""
-        await self.read("register", namespace, worker_topic, [worker_id, slots, sdk])
-
     async def topics(self, namespace: str) -> list[str]:
         """Return the topics of a namespace, by name."""
         return await self._members(keys.topics(namespace))
@@ -216,6 +212,14 @@ class RedisStore:
     async def command(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
         """Send a command, for the store's own tools."""
         return await self.calls.command(*command)
+
+    async def commands(self, *commands: Sequence[_Arg]) -> list[Any]:
+        """Send commands on keys of one slot, one right after the other, for the store's own tools."""
+        return await self.calls.commands(*commands)
+
+    async def now_ms(self, key: str) -> int:
+        """Return the time in ms by the clock that scripts on a key would use."""
+        return await self.calls.now_ms(key)
 
     def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
         """Yield the keys that match a pattern, about `count` in a step."""

@@ -70,7 +70,7 @@ def test_a_heartbeat_tells_too_in_case_the_frame_was_lost() -> None:
 def test_an_adopted_lease_is_run_and_kept_alive() -> None:
     """As an offered one, with or without a session; it is named when the session comes."""
     driver = CoreDriver(slots=0)
-    driver.core.adopt(lease_of("a", duration=9.0), driver.now)
+    driver.adopt(lease_of("a", duration=9.0), driver.now)
     assert [held.key[1] for held in driver.turn().starts] == ["a"]
     assert driver.sent("hello")[0].held_lease_tokens == [lease_of("a").lease_token]
     driver.be_welcomed()
@@ -81,7 +81,7 @@ def test_a_worker_without_slots_is_offered_nothing() -> None:
     """Before, while and after it runs what it was given."""
     driver = connected(slots=0)
     granted = [grant.items_total for grant in driver.sent("credits")]
-    driver.core.adopt(lease_of("a"), driver.now)
+    driver.adopt(lease_of("a"), driver.now)
     (held,) = driver.turn().starts
     granted += [grant.items_total for grant in driver.sent("credits")]
     driver.complete(held)
@@ -92,7 +92,7 @@ def test_a_worker_without_slots_is_offered_nothing() -> None:
 def test_an_adopted_lease_counts_from_its_claim() -> None:
     """The call that claimed it took its time."""
     driver = connected()
-    driver.core.adopt(lease_of("a", duration=9.0), driver.now - 5.5)
+    driver.adopt(lease_of("a", duration=9.0), driver.now - 5.5)
     driver.turn()
     assert driver.cancels() == []
     driver.turn(1.0)
@@ -104,7 +104,7 @@ def test_a_lease_that_is_adopted_too_late_is_handed_back() -> None:
     driver = connected()
     driver.offer(lease_of("b"))
     driver.core.drain(driver.now, 30.0)
-    driver.core.adopt(lease_of("a"), driver.now)
+    driver.adopt(lease_of("a"), driver.now)
     assert driver.turn().starts == []
     (release,) = driver.reports("releases")
     assert (release.lease_token, release.draining) == (lease_of("a").lease_token, True)
