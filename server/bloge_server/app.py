@@ -13,6 +13,9 @@ from bloge_server.config import Settings
 from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
+from bloge_server.http import app as http_app
+from bloge_server.http import health
+from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
@@ -20,6 +23,7 @@ from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
+from bloge_server.services.readiness import Readiness
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
@@ -59,7 +63,13 @@ class App:
         work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
+        self._readiness = Readiness(self.store.ping)
+        self._http = self._build_http() if settings.http_listen != OFF else None
         self._wire()
+
+    def _build_http(self) -> HttpServer:
+        hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
+        return HttpServer(http_app.build(health.routes(self._readiness), hosts))
 
     def _wire(self) -> None:
         heralds = self._heralds
@@ -73,24 +83,39 @@ class App:
         """Serve until told to stop.
 
         Raises:
-            StartupError: the port cannot be opened.
+            StartupError: a port cannot be opened.
         """
-        address = rpc_server.listen(self._server, self._settings.listen, insecure=self._settings.insecure)
+        settings = self._settings
+        address = rpc_server.listen(self._server, settings.listen, insecure=settings.insecure)
+        http_address = self._http.listen(settings.http_listen, insecure=settings.insecure) if self._http else OFF
         await self._learn_topics()
         background = [
             asyncio.create_task(part) for part in (self._listener.run(), self._sweeper.run(), self._fall_back())
         ]
-        await self._server.start()
-        await rpc_server.set_serving(self._health)
-        _log.info("serving", address=address)
+        await self._begin()
+        _log.info("serving", address=address, http_address=http_address)
         try:
             await stop.wait()
             _log.info("stopping")
-            await self._health.enter_graceful_shutdown()
-            await self._workers.drain(self._settings.drain_seconds)
-            await self._server.stop(grace=1.0)
+            await self._leave()
         finally:
             await end_all(background)
+
+    async def _begin(self) -> None:
+        await self._server.start()
+        await rpc_server.set_serving(self._health)
+        self._readiness.begin()
+        if self._http is not None:
+            self._http.start()
+
+    async def _leave(self) -> None:
+        """Say so first, let sessions report what they hold, and answer HTTP to the end."""
+        self._readiness.end()
+        await self._health.enter_graceful_shutdown()
+        await self._workers.drain(self._settings.drain_seconds)
+        await self._server.stop(grace=1.0)
+        if self._http is not None:
+            await self._http.stop()
 
     def _know(self, topics: Iterable[Topic]) -> None:
         """Take care of topics from now on: sweep them and hear their wake-ups."""

@@ -214,6 +214,16 @@ class RedisStore:
             namespaces = await self._members(keys.NAMESPACES)
         return [(namespace, topic) for namespace in namespaces for topic in await self.topics(namespace)]
 
+    async def ping(self) -> None:
+        """Return if every master answers.
+
+        Raises:
+            RemoteWorkersError: STORE_UNAVAILABLE.
+        """
+        with translated():
+            for node in await self._client.masters():
+                await node.send("", ("PING",))
+
     async def run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         """Call a script that changes something, for the store's own tools."""
         return await self._run(script, namespace, worker_topic, args)
