@@ -14,13 +14,15 @@ from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
 from bloge_server.http import app as http_app
-from bloge_server.http import health
+from bloge_server.http import health, metrics
 from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
+from bloge_server.services.cancels import CancelWatch
+from bloge_server.services.depths import Depths
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.readiness import Readiness
@@ -29,6 +31,8 @@ from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener
+from bloge_server.telemetry import loop_lag
+from bloge_server.telemetry.metrics import Metrics
 
 _CANCEL_AGAIN_SECONDS = 0.2
 
@@ -40,15 +44,18 @@ class App:
 
     def __init__(self, settings: Settings, client: connection.Client) -> None:
         self._settings = settings
+        release = version("bloge-server")
+        self._metrics = Metrics(settings.metrics_topics, release)
         self.store = RedisStore(
             client,
+            probe=self._metrics,
             replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
             limits=TopicLimits(settings.backlog_limit, settings.dead_letter_limit, settings.dead_letter_policy.upper()),
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        self._sweeper = Sweeper(self.store.sweep)
+        self._sweeper = Sweeper(self.store.sweep, probe=self._metrics)
         self._outcomes = Outcomes(self.store)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
@@ -57,10 +64,11 @@ class App:
             ping_ms=int(settings.ping_seconds * 1000),
             silence_ms=int(settings.silence_seconds * 1000),
             max_payload_bytes=settings.max_payload_bytes,
-            server_version=version("bloge-server"),
+            server_version=release,
         )
         self._workers = WorkerService(self.store, self._pump, stream_settings)
-        work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
+        self._cancels = CancelWatch(self._metrics)
+        work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
         self._readiness = Readiness(self.store.ping)
@@ -69,7 +77,9 @@ class App:
 
     def _build_http(self) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
-        return HttpServer(http_app.build(health.routes(self._readiness), hosts))
+        depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions)
+        routes = [*health.routes(self._readiness), *metrics.routes(self._metrics, depths)]
+        return HttpServer(http_app.build(routes, hosts))
 
     def _wire(self) -> None:
         heralds = self._heralds
@@ -78,6 +88,7 @@ class App:
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
         heralds.on(Herald.STOP, self._workers.stop_handler)
+        heralds.on(Herald.STOP, self._cancels.heard)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until told to stop.
@@ -89,9 +100,8 @@ class App:
         address = rpc_server.listen(self._server, settings.listen, insecure=settings.insecure)
         http_address = self._http.listen(settings.http_listen, insecure=settings.insecure) if self._http else OFF
         await self._learn_topics()
-        background = [
-            asyncio.create_task(part) for part in (self._listener.run(), self._sweeper.run(), self._fall_back())
-        ]
+        parts = (self._listener.run(), self._sweeper.run(), self._fall_back(), loop_lag.watch(self._metrics))
+        background = [asyncio.create_task(part) for part in parts]
         await self._begin()
         _log.info("serving", address=address, http_address=http_address)
         try:

@@ -16,6 +16,7 @@ ALLOWED = {
         "bloge-protos",
         "grpcio-health-checking",
         "grpcio-reflection",
+        "prometheus-client",
         "pydantic",
         "redis",
         "starlette",

@@ -31,6 +31,7 @@ class ServerProcess:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.log: list[dict[str, Any]] = []
         self.address = self.http_address = ""
+        self.data_dir = Path(flags[flags.index("--data-dir") + 1]) if "--data-dir" in flags else Path()
         self._events: Queue[dict[str, Any]] = Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -57,6 +58,16 @@ class ServerProcess:
         told = self.wait_for("serving")
         self.address, self.http_address = told["address"], told["http_address"]
         return self.address
+
+    @contextmanager
+    def store_paused(self) -> Iterator[None]:
+        """Have its embedded store stand still."""
+        (store,) = [entry["pid"] for entry in self.log if entry["event"] == "embedded store started"]
+        os.kill(store, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(store, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it with SIGKILL."""

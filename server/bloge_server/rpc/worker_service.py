@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -157,6 +157,11 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
             finally:
                 for part in background:
                     part.cancel()
+
+    @property
+    def sessions(self) -> Collection[WorkStream]:
+        """The open sessions."""
+        return self._sessions.values()
 
     def stop_handler(self, topic: Topic, worker_id: str, item_id: str, fence: str, reason: str) -> None:
         """Pass on that a lease is over, if its worker has a session here."""

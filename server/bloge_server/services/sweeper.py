@@ -7,13 +7,14 @@ knows of, and looks again after the fallback interval in case a wake-up was lost
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
+from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
 
@@ -34,6 +35,11 @@ class Agenda:
             return False
         self._due[topic] = now
         return True
+
+    @property
+    def topics(self) -> Collection[Topic]:
+        """The topics that are known."""
+        return self._due.keys()
 
     def schedule(self, topic: Topic, at: float) -> None:
         """Make a topic due at a time, if it is not due sooner."""
@@ -57,17 +63,28 @@ class Sweeper:
     Args:
         sweep: sweeps one topic.
         clock: monotonic seconds.
+        probe: is told how late each pass began.
     """
 
     def __init__(
-        self, sweep: Callable[[str, str], Awaitable[SweepResult]], clock: Callable[[], float] = time.monotonic
+        self,
+        sweep: Callable[[str, str], Awaitable[SweepResult]],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        probe: Probe = SILENT,
     ) -> None:
         self._sweep = sweep
+        self._probe = probe
         self._clock = clock
         self._agenda = Agenda()
         self._changed = asyncio.Event()
         self._warned: dict[Topic, float] = {}
         """When each topic was last said to have too many dead letters."""
+
+    @property
+    def topics(self) -> Collection[Topic]:
+        """The topics that are taken care of."""
+        return self._agenda.topics
 
     def know(self, topic: Topic) -> bool:
         """Take care of a topic from now on; return whether it is new."""
@@ -86,7 +103,10 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
-            due = self._agenda.take_due(self._clock())
+            now = self._clock()
+            if (late := now - self._agenda.next_due()) >= 0:
+                self._probe.swept(late)
+            due = self._agenda.take_due(now)
             await asyncio.gather(*map(self._sweep_topic, due))
             self._changed.clear()
             delay = self._agenda.next_due() - self._clock()

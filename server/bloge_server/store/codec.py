@@ -1,13 +1,15 @@
 """Script replies to domain values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
 from bloge_server.store.errors import unknown_schema
+from bloge_server.telemetry.probe import Facts
 
 _LEASE_FIELDS = 10
 _ITEM_HEAD = 5
@@ -115,6 +117,25 @@ def item(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredIte
 def acted(reply: Sequence[bytes]) -> Acted:
     """Return what became of an item that somebody acted on."""
     return Acted(*(word.decode() for word in reply))
+
+
+def facts(events: Sequence[Any], spans: Sequence[Any]) -> Facts:
+    """Return what a script tells that it did (`include/telling.lua`)."""
+    happened = [
+        (_word(event), _word(word), count) for event, counts in _turns(events) for word, count in _turns(counts)
+    ]
+    return Facts(happened, [(_word(span), _turns(counts)) for span, counts in _turns(spans)])
+
+
+def _turns(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield keys with their values, which stand in turn."""
+    turns = iter(flat)
+    return zip(turns, turns, strict=True)
+
+
+@lru_cache(maxsize=1024)
+def _word(text: bytes) -> str:
+    return text.decode()
 
 
 def policy(packed: bytes) -> ItemPolicy:

@@ -1,6 +1,5 @@
 """The HTTP server beside gRPC: addresses, health, names, errors, and how it ends."""
 
-import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -41,14 +40,10 @@ def test_health_and_readiness(http: httpx.Client) -> None:
 def test_a_server_without_its_store_is_alive_but_not_ready(start: Start) -> None:
     """So that it gets no new work, and is not restarted for what it cannot help."""
     server = start("--store-timeout-seconds", "1")
-    (store,) = [entry["pid"] for entry in server.log if entry["event"] == "embedded store started"]
     with httpx.Client(base_url=f"http://{server.http_address}") as http:
-        os.kill(store, signal.SIGSTOP)
-        try:
+        with server.store_paused():
             unready = http.get("/readyz")
             assert http.get("/healthz").status_code == 200
-        finally:
-            os.kill(store, signal.SIGCONT)
         assert unready.status_code == 503
         assert unready.json()["reason"] == "STORE_UNAVAILABLE"
         until(lambda: http.get("/readyz").status_code == 200, "the store is back")

@@ -8,8 +8,10 @@
 -- Statuses: none
 -- Atomic: the whole batch
 --- @include topic
+--- @include telling
 --- @include record
 --- @include history
+--- @include outbox
 --- @include settle
 local repair, found_group = ARGV[4] == '1', ARGV[5]
 local FOUND_IN = { 'ready', 'leases', 'retry', 'dead', 'deadlines', 'finished' }
@@ -34,16 +36,12 @@ end
 
 local function check_outbox(record, wanted)
   if record.outcome == NONE or record.reply_group == NONE then return end
-  local outbox = base .. 'outbox:' .. record.reply_group
-  if redis.call('ZSCORE', outbox, record.id) then
+  if redis.call('ZSCORE', base .. 'outbox:' .. record.reply_group, record.id) then
     wanted.finished = nil -- its retention begins with the acknowledgement
   elseif record.status ~= 'DEAD_LETTER' and not redis.call('ZSCORE', keys.finished, record.id) then
     wanted.finished = nil
     report(record.id, 'has an outcome that is neither in its outbox nor acknowledged')
-    outcomes = (outcomes or tonumber(redis.call('HGET', keys.topic, 'outcomes') or 0)) + 1
-    counters.outcomes = outcomes
-    index_add(outbox, outcomes, record.id)
-    herald('outcome ' .. record.reply_group)
+    outbox_add(record.reply_group, record.id, record.outcome_at)
   end
 end
 
@@ -70,7 +68,8 @@ end
 local function check_found(id, record)
   if record and record.outcome ~= NONE and record.reply_group == found_group then return end
   report(id, (record and 'no outcome' or 'no record') .. ', but stands in the outbox of ' .. found_group)
-  index_remove(base .. 'outbox:' .. found_group, id)
+  local place = redis.call('ZSCORE', base .. 'outbox:' .. found_group, id)
+  if place then outbox_remove(found_group, id, tonumber(place)) end
 end
 
 for i = 6, #ARGV do
@@ -80,5 +79,8 @@ for i = 6, #ARGV do
     check(ARGV[i], record)
   end
 end
-if repair then commit() end
-return findings
+if repair then
+  commit_outboxes()
+  commit()
+end
+return told(findings)

@@ -9,9 +9,9 @@
 -- Statuses: CREATED, EXISTS, DIFFERS, FULL, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
+--- @include telling
 --- @include record
 local STRIDE = 15
-local PRIORITY_STEP = 70368744177664 -- 2^46: that many items keep their place within a priority
 local DIGEST = '^' .. string.rep('%S+ ', 8) .. '(%S+)' -- in a packed policy
 local limit = tonumber(ARGV[4])
 local items = (#ARGV - 4) / STRIDE
@@ -31,6 +31,7 @@ end
 
 local function create(id, at)
   local delay, timeout = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
+  happened('enqueued')
   sequence = sequence + 1
   local order = int((99 - ARGV[at + 5]) * PRIORITY_STEP + sequence)
   local deadline = timeout > 0 and int(now + timeout) or NONE
@@ -47,6 +48,7 @@ local function create(id, at)
     herald_due(now + timeout)
   end
   if delay > 0 then
+    put(record, 'start_delay', delay)
     place(record, 'RETRY_WAIT', now + delay)
     herald_due(now + delay)
   else
@@ -70,4 +72,4 @@ for item = 1, items do
 end
 if sequence > tonumber(meta[1] or 0) then counters.sequence = sequence end
 commit()
-return replies
+return told(replies)

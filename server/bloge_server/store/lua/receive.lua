@@ -7,8 +7,10 @@
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch
 --- @include topic
+--- @include telling
 --- @include record
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local replies = {}
@@ -29,4 +31,4 @@ for at = 4, #ARGV do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

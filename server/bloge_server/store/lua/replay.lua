@@ -9,10 +9,11 @@
 -- Statuses: REPLAYED, WRONG_STATUS, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
+--- @include telling
 --- @include record
 --- @include history
+--- @include outbox
 --- @include settle
-local PRIORITY_STEP = 70368744177664 -- 2^46, as in enqueue
 local sequence = tonumber(redis.call('HGET', keys.topic, 'sequence') or 0)
 local first_sequence = sequence
 local replies = {}
@@ -34,6 +35,7 @@ local function put_back(record, delay)
     place(record, 'READY', record.order)
     herald('ready')
   end
+  happened('replayed')
 end
 
 for at = 6, #ARGV, 2 do
@@ -51,4 +53,4 @@ for at = 6, #ARGV, 2 do
 end
 if sequence > first_sequence then counters.sequence = sequence end
 commit()
-return replies
+return told(replies)
