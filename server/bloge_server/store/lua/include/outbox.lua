@@ -6,9 +6,10 @@ local outboxes = {} -- key of each reply group met in this call
 local taken = {} -- what leaves outboxes in this call: reply group -> { count, last: greatest place, ids: id -> true }
 
 local function count_outcomes()
-  if counters.outcomes then return end
+  if counters.unacknowledged then return end
   local counts = redis.call('HMGET', keys.topic, 'outcomes', 'unacknowledged')
-  counters.outcomes, counters.unacknowledged = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
+  counters.outcomes = math.max(counters.outcomes or 0, tonumber(counts[1] or 0))
+  counters.unacknowledged = tonumber(counts[2] or 0)
 end
 
 local function outbox_add(group, id, at)
