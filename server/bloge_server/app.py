@@ -32,7 +32,9 @@ from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener
 from bloge_server.telemetry import loop_lag
+from bloge_server.telemetry.logs import Logs
 from bloge_server.telemetry.metrics import Metrics
+from bloge_server.telemetry.probe import Probes
 
 _CANCEL_AGAIN_SECONDS = 0.2
 
@@ -46,16 +48,17 @@ class App:
         self._settings = settings
         release = version("bloge-server")
         self._metrics = Metrics(settings.metrics_topics, release)
+        self._probe = Probes(self._metrics, Logs())
         self.store = RedisStore(
             client,
-            probe=self._metrics,
+            probe=self._probe,
             replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
             limits=TopicLimits(settings.backlog_limit, settings.dead_letter_limit, settings.dead_letter_policy.upper()),
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        self._sweeper = Sweeper(self.store.sweep, probe=self._metrics)
+        self._sweeper = Sweeper(self.store.sweep, probe=self._probe)
         self._outcomes = Outcomes(self.store)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
@@ -67,7 +70,7 @@ class App:
             server_version=release,
         )
         self._workers = WorkerService(self.store, self._pump, stream_settings)
-        self._cancels = CancelWatch(self._metrics)
+        self._cancels = CancelWatch(self._probe)
         work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
@@ -100,7 +103,7 @@ class App:
         address = rpc_server.listen(self._server, settings.listen, insecure=settings.insecure)
         http_address = self._http.listen(settings.http_listen, insecure=settings.insecure) if self._http else OFF
         await self._learn_topics()
-        parts = (self._listener.run(), self._sweeper.run(), self._fall_back(), loop_lag.watch(self._metrics))
+        parts = (self._listener.run(), self._sweeper.run(), self._fall_back(), loop_lag.watch(self._probe))
         background = [asyncio.create_task(part) for part in parts]
         await self._begin()
         _log.info("serving", address=address, http_address=http_address)

@@ -54,6 +54,13 @@ def test_a_distribution_depends_on_no_more_than_it_may(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ALLOWED)
+def test_extras_are_for_tracing_only(folder: str) -> None:
+    """Nobody pays for spans who wants none; the protos leave the choice to those who use them."""
+    extras = project(folder).get("optional-dependencies", {})
+    assert extras == ({} if folder == "protos" else {"otel": ["opentelemetry-api>=1.30,<2"]})
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
 def test_every_dependency_is_bounded(folder: str) -> None:
     """Ours exactly, those of others below their next major release."""
     version = project(folder)["version"]

@@ -103,9 +103,9 @@ class ScriptCalls:
         """Call a transition: every one takes the time, the retention and the dice first."""
         with translated():
             head = (self._clock(), self._retention_ms, self._dice())
-            reply, events, spans = await self._call(script, namespace, worker_topic, [*head, *args])
-        if events or spans:
-            self._probe.happened((namespace, worker_topic), codec.facts(events, spans))
+            reply, *told = await self._call(script, namespace, worker_topic, [*head, *args])
+        if any(told):
+            self._probe.happened((namespace, worker_topic), codec.facts(*told))
         return reply
 
     async def _read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply

@@ -177,6 +177,13 @@ class RedisStore(ScriptCalls):
 
     async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
         answers = await self._run(script, namespace, worker_topic, args)
+        verdicts = list(map(codec.verdict, answers))
+        topic, all_accepted = (namespace, worker_topic), True
         for answer, count in Counter(answers).items():  # a batch has few different ones
-            self._probe.judged((namespace, worker_topic), script, codec.verdict(answer).reason, count)
-        return list(map(codec.verdict, answers))
+            reason = codec.verdict(answer).reason
+            self._probe.judged(topic, script, reason, count)
+            all_accepted = all_accepted and reason is None
+        if not all_accepted:
+            claims = args[:: len(args) // len(answers)]
+            self._probe.refused(topic, codec.refusals(script, claims, verdicts))
+        return verdicts

@@ -1,12 +1,35 @@
 """The one seam through which the server tells what it does: metrics, logs and tests listen to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bloge.remote_workers.errors import Reason
 
 Topic = tuple[str, str]
 """Namespace and worker topic."""
+
+
+class Notable(NamedTuple):
+    """Something that happened to one item and is worth a line in the log."""
+
+    event: str
+    word: str
+    item_id: str
+    worker_id: str
+    """Whoever holds or last held it; `-` if nobody did."""
+    fence: str
+    spec: bytes
+    """The item's encoded description, without its payload."""
+
+
+class Refusal(NamedTuple):
+    """A report that was not accepted."""
+
+    report: str
+    item_id: str
+    fence: str
+    reason: Reason
+    superseded_by: str
 
 
 class Facts(NamedTuple):
@@ -16,6 +39,8 @@ class Facts(NamedTuple):
     """What happened to items: an event, a word that says more or nothing, and to how many."""
     spans: Iterable[tuple[str, Iterable[tuple[int, int]]]]
     """What took how long: milliseconds, and for how many."""
+    notable: Sequence[Notable] = ()
+    """The first few events that are worth a line."""
 
 
 class Probe:
@@ -30,6 +55,9 @@ class Probe:
     def judged(self, topic: Topic, report: str, reason: Reason | None, count: int) -> None:
         """So many reports of a kind got the same answer; no reason: accepted."""
 
+    def refused(self, topic: Topic, refusals: Sequence[Refusal]) -> None:
+        """These reports of a batch were not accepted."""
+
     def swept(self, late_seconds: float) -> None:
         """A sweep began so long after it was due."""
 
@@ -41,3 +69,49 @@ class Probe:
 
 
 SILENT = Probe()
+
+
+class Probes(Probe):
+    """Tells several.
+
+    Args:
+        probes: whom.
+    """
+
+    def __init__(self, *probes: Probe) -> None:
+        self._probes = probes
+
+    def called(self, script: str, seconds: float, *, failed: bool) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.called(script, seconds, failed=failed)
+
+    def happened(self, topic: Topic, facts: Facts) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.happened(topic, facts)
+
+    def judged(self, topic: Topic, report: str, reason: Reason | None, count: int) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.judged(topic, report, reason, count)
+
+    def refused(self, topic: Topic, refusals: Sequence[Refusal]) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.refused(topic, refusals)
+
+    def swept(self, late_seconds: float) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.swept(late_seconds)
+
+    def loop_lagged(self, seconds: float) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.loop_lagged(seconds)
+
+    def cancel_heard(self, seconds: float) -> None:
+        """Tell each."""
+        for probe in self._probes:
+            probe.cancel_heard(seconds)

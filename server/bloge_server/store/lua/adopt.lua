@@ -7,8 +7,8 @@
 -- Statuses: ADOPTED, WRONG_STATUS, NO_OUTPUT (none was kept under that fence), NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the call
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -22,7 +22,7 @@ if record.status == 'DEAD_LETTER' and record.outcome == NONE then
   local size = header and tonumber(string.match(header, '^%S+ (%S+)'))
   status = 'NO_OUTPUT'
   if size and size == #output then
-    happened('adopted')
+    happened(record, 'adopted', '')
     put(record, 'output', output)
     place(record, 'DONE')
     emit(record, 'COMPLETED')

@@ -9,8 +9,8 @@
 -- Statuses: none
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -40,7 +40,7 @@ end
 local stored = redis.call('HMGET', keys.topic, 'sequence', 'outcomes')
 local counted = { sequence = tonumber(stored[1] or 0), outcomes = tonumber(stored[2] or 0) }
 
-local function count(name, place)
+local function count_to(name, place)
   counted[name], counters[name] = place, place
 end
 
@@ -49,7 +49,7 @@ local function check_counter(name, place)
   if place <= counted[name] then return end
   if not behind[name] then report('', 'its counter of ' .. name .. ' is behind its items') end
   behind[name] = true
-  count(name, place)
+  count_to(name, place)
 end
 
 local function check_outbox(record, wanted)

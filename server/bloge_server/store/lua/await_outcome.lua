@@ -7,8 +7,8 @@
 -- Statuses: NOT_FOUND, UNKNOWN_SCHEMA, WAITING, DONE
 -- Atomic: the call
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle

@@ -8,8 +8,8 @@
 -- Statuses: CANCELLED, CANCEL_REQUESTED, HAS_OUTCOME, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -20,7 +20,7 @@ local function cancel(record)
   if record.outcome == 'CANCELLED' then return 'CANCELLED' end
   if record.outcome ~= NONE then return 'HAS_OUTCOME' end
   if string.match(record.policy, '%S+$') == 'EXECUTE_GRAPH' then
-    happened('cancel_requested')
+    happened(record, 'cancel_requested', '')
     put(record, 'cancel_requested', '1')
     return 'CANCEL_REQUESTED'
   end

@@ -10,8 +10,8 @@
 -- Statuses: OK, PAUSED
 -- Atomic: the whole batch; a repeated request id returns the leases of the first call that are still held
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -118,7 +118,7 @@ for i = 1, #found do
   end
 end
 replies[2] = more and 1 or 0
-if claimed > 0 then happened('claimed', nil, claimed) end
+if claimed > 0 then count('claimed', '', claimed) end
 if claimed > 0 and request ~= '' then redis.call('SET', request_key, table.concat(held, ' '), 'PX', REQUEST_TTL) end
 commit()
 return told(replies)

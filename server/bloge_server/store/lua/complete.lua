@@ -9,8 +9,8 @@
 -- Statuses: ACCEPTED, or the reason why not, with late=1 if the output was kept
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle

@@ -7,8 +7,8 @@
 -- Statuses: DISCARDED, WRONG_STATUS, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle

@@ -9,8 +9,8 @@
 -- Statuses: CREATED, EXISTS, DIFFERS, FULL, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 local STRIDE = 15
 local DIGEST = '^' .. string.rep('%S+ ', 8) .. '(%S+)' -- in a packed policy
 local limit = tonumber(ARGV[4])
@@ -31,7 +31,6 @@ end
 
 local function create(id, at)
   local delay, timeout = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
-  happened('enqueued')
   sequence = sequence + 1
   local order = int((99 - ARGV[at + 5]) * PRIORITY_STEP + sequence)
   local deadline = timeout > 0 and int(now + timeout) or NONE
@@ -39,6 +38,7 @@ local function create(id, at)
     ARGV[at + 11], ARGV[at + 12], ARGV[at + 1], int(now), ARGV[at + 4] }, ' ')
   local record = unpacked(id, item_key .. id, policy, 'NEW ' .. order .. ' - - - - - - - 0 0 0 - -')
   records[id] = record
+  happened(record, 'enqueued', '')
   put(record, 'policy', policy)
   put(record, 'spec', ARGV[at + 2])
   put(record, 'payload', ARGV[at + 3])

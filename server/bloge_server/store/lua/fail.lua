@@ -8,8 +8,8 @@
 -- Statuses: ACCEPTED with retry=<ms> if there is another attempt, or the reason why not
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle

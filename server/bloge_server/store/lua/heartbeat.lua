@@ -8,8 +8,8 @@
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -24,7 +24,7 @@ local function extend(record, lease)
   if record.status == 'CLAIMED' then
     lease_end = math.max(lease_end, tonumber(redis.call('ZSCORE', keys.leases, record.id)))
   else
-    happened('resumed')
+    happened(record, 'resumed', '')
   end
   place(record, 'CLAIMED', lease_end)
   if record.received ~= '1' then set(record, 'received', '1') end

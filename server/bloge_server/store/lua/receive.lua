@@ -7,8 +7,8 @@
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle

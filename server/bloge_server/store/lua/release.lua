@@ -8,8 +8,8 @@
 -- Statuses: ACCEPTED with retry=<ms>, or the reason why not
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -31,7 +31,7 @@ local function hand_back(record, delay, reason, draining)
     herald_due(now + delay)
   else
     remember_attempt(record, 'RELEASED', failure)
-    happened('retry', 'RELEASED')
+    happened(record, 'retry', 'RELEASED')
     place(record, 'READY', record.order)
     herald('ready')
   end

@@ -9,8 +9,8 @@
 -- Statuses: REPLAYED, WRONG_STATUS, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle
@@ -35,7 +35,7 @@ local function put_back(record, delay)
     place(record, 'READY', record.order)
     herald('ready')
   end
-  happened('replayed')
+  happened(record, 'replayed', '')
 end
 
 for at = 6, #ARGV, 2 do

@@ -11,8 +11,8 @@
 -- Statuses: none
 -- Atomic: the whole pass
 --- @include topic
---- @include telling
 --- @include record
+--- @include telling
 --- @include history
 --- @include outbox
 --- @include settle

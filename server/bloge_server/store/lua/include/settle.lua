@@ -22,7 +22,7 @@ end
 local function emit(record, kind)
   record.outcome, record.outcome_at, record.changed = kind, NOW, true
   if record.suspend_deadline ~= NONE then index_remove(keys.deadlines, record.id) end
-  happened('outcome', kind)
+  happened(record, 'outcome', kind)
   if record.reply_group ~= NONE then
     outbox_add(record.reply_group, record.id, NOW)
   elseif record.status ~= 'DEAD_LETTER' then
@@ -32,7 +32,7 @@ local function emit(record, kind)
 end
 
 local function dead_letter(record, reason)
-  happened('dead_letter', reason)
+  happened(record, 'dead_letter', reason)
   put(record, 'dead_reason', reason)
   place(record, 'DEAD_LETTER', now)
   local _, _, _, on_dead_letter = rules(record)
@@ -41,7 +41,7 @@ end
 
 -- Drops a dead letter; a node that still waits resumes with outcome FAILED.
 local function discard(record)
-  happened('discarded')
+  happened(record, 'discarded', '')
   place(record, 'CANCELLED')
   if record.outcome == NONE then
     emit(record, 'FAILED')
@@ -105,7 +105,7 @@ local function expire(record)
   local limit = attempt_end(record)
   if record.received == '0' then
     remember_attempt(record, 'OFFER_EXPIRED')
-    happened('retry', 'OFFER_EXPIRED')
+    happened(record, 'retry', 'OFFER_EXPIRED')
     place(record, 'READY', record.order)
     herald('ready')
   elseif limit and limit <= now then

@@ -2,12 +2,29 @@
 
 local tally, spans, instants = {}, {}, {}
 
--- Notes that something happened to an item: an event, and a word that says more; or to so many items at once.
-local function happened(event, word, number)
+-- What is worth a line in the log, by event and word, with the item in it; of each call only so many.
+local ANY = setmetatable({}, { __index = function() return true end })
+local NOTABLE = {
+  dead_letter = ANY, late_output = ANY, retry = { LEASE_LOST = true, ATTEMPT_TIMEOUT = true },
+  outcome = { TIMED_OUT = true, CANCELLED = true },
+}
+local MOST_NOTED = 50
+local noted = {}
+
+-- Notes that something happened to so many items.
+local function count(event, word, number)
   local words = tally[event]
   if not words then words = {} tally[event] = words end
-  word = word or ''
-  words[word] = (words[word] or 0) + (number or 1)
+  words[word] = (words[word] or 0) + number
+end
+
+-- Notes that something happened to an item: an event, and a word that says more (empty: nothing).
+local function happened(record, event, word)
+  count(event, word, 1)
+  local words = NOTABLE[event]
+  if words and words[word] and #noted < MOST_NOTED then
+    noted[#noted + 1] = { event, word, record.id, record.worker, record.fence, get(record, 'spec') or '' }
+  end
 end
 
 -- Notes how long something took, in ms. Items of a batch share few spans, so equal ones are counted.
@@ -43,7 +60,8 @@ local function flat(tables)
   return list
 end
 
--- Returns a script's whole reply: its own; events, each with its words and counts; spans, each with its ms and counts.
+-- Returns a script's whole reply: its own; events, each with its words and counts; spans, each with its ms and counts; and
+-- what is notable: event, word, item id, worker, fence, spec.
 local function told(reply)
-  return { reply, flat(tally), flat(spans) }
+  return { reply, flat(tally), flat(spans), noted }
 end
