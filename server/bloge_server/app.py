@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -25,12 +25,14 @@ from bloge_server.services.cancels import CancelWatch
 from bloge_server.services.depths import Depths
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
+from bloge_server.services.presence import Presence
 from bloge_server.services.readiness import Readiness
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener
+from bloge_server.store.workers import WorkerList
 from bloge_server.telemetry import loop_lag
 from bloge_server.telemetry.logs import Logs
 from bloge_server.telemetry.metrics import Metrics
@@ -69,7 +71,8 @@ class App:
             max_payload_bytes=settings.max_payload_bytes,
             server_version=release,
         )
-        self._workers = WorkerService(self.store, self._pump, stream_settings)
+        self._presence = Presence(WorkerList(self.store))
+        self._workers = WorkerService(self.store, self._pump, self._presence, stream_settings)
         self._cancels = CancelWatch(self._probe)
         work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
@@ -80,18 +83,21 @@ class App:
 
     def _build_http(self) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
-        depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions)
+        depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
         routes = [*health.routes(self._readiness), *metrics.routes(self._metrics, depths)]
         return HttpServer(http_app.build(routes, hosts))
 
     def _wire(self) -> None:
-        heralds = self._heralds
+        heralds, sessions = self._heralds, self._workers.sessions
         heralds.on(Herald.READY, self._pump.wake)
         heralds.on(Herald.DUE, lambda topic, delay: self._sweeper.schedule(topic, int(delay)))
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
-        heralds.on(Herald.STOP, self._workers.stop_handler)
+        heralds.on(Herald.STOP, sessions.stop_handler)
         heralds.on(Herald.STOP, self._cancels.heard)
+        heralds.on(Herald.SESSION, sessions.opened_elsewhere)
+        heralds.on(Herald.LEAVE, self._presence.heralded)
+        self._presence.watch(sessions.cards, sessions.tell_to_leave)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until told to stop.
@@ -103,8 +109,8 @@ class App:
         address = rpc_server.listen(self._server, settings.listen, insecure=settings.insecure)
         http_address = self._http.listen(settings.http_listen, insecure=settings.insecure) if self._http else OFF
         await self._learn_topics()
-        parts = (self._listener.run(), self._sweeper.run(), self._fall_back(), loop_lag.watch(self._probe))
-        background = [asyncio.create_task(part) for part in parts]
+        loops = (self._listener.run(), self._sweeper.run(), self._presence.run(), self._fall_back())
+        background = [asyncio.create_task(part) for part in (*loops, loop_lag.watch(self._probe))]
         await self._begin()
         _log.info("serving", address=address, http_address=http_address)
         try:
@@ -127,6 +133,7 @@ class App:
         await self._health.enter_graceful_shutdown()
         await self._workers.drain(self._settings.drain_seconds)
         await self._server.stop(grace=1.0)
+        await self._pump.settle()
         if self._http is not None:
             await self._http.stop()
 
@@ -142,9 +149,18 @@ class App:
 
     async def _learn_topics(self) -> None:
         try:
-            self._know(await self.store.all_topics())
+            listed = await self.store.all_topics()
         except RemoteWorkersError as error:
             _log.warning("topics cannot be read", error=str(error))
+            return
+        self._know(listed)
+        self._forget(self._sweeper.topics.difference(listed, self._pump.topics, self._outcomes.topics))
+
+    def _forget(self, topics: Collection[Topic]) -> None:
+        """Take no more care of topics that hold nothing and that nobody here wants anything of."""
+        for topic in topics:
+            self._sweeper.forget(topic)
+        self._listener.forget(topics)
 
     async def _fall_back(self) -> None:
         """Look again at an interval for what a lost wake-up would have told: the only polling there is."""

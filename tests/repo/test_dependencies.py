@@ -27,6 +27,13 @@ ALLOWED = {
     },
 }
 """The distributions and what each may depend on: arrows lead to the protos, and only the server knows Redis."""
+TRACES = {"otel": "opentelemetry-api"}
+EXTRAS = {
+    "worker_sdk": {"metrics": "prometheus_client", "reload": "watchfiles", **TRACES},
+    "orchestrator": TRACES,
+    "server": TRACES,
+}
+"""What is installed on demand only."""
 NAMES = {
     "protos": "bloge-protos",
     "worker_sdk": "bloge-worker-sdk",
@@ -54,10 +61,11 @@ def test_a_distribution_depends_on_no_more_than_it_may(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ALLOWED)
-def test_extras_are_for_tracing_only(folder: str) -> None:
-    """Nobody pays for spans who wants none; the protos leave the choice to those who use them."""
+def test_what_is_optional_is_an_extra_of_its_own(folder: str) -> None:
+    """One library for one purpose, bounded like any other."""
     extras = project(folder).get("optional-dependencies", {})
-    assert extras == ({} if folder == "protos" else {"otel": ["opentelemetry-api>=1.30,<2"]})
+    found = {name: re.fullmatch(r"([\w-]+)>=[\d.]+,<\d+", each).group(1) for name, (each,) in extras.items()}  # type: ignore[union-attr]
+    assert found == EXTRAS.get(folder, {})
 
 
 @pytest.mark.parametrize("folder", ALLOWED)

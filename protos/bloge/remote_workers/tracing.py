@@ -1,7 +1,7 @@
 """Spans across processes, by OpenTelemetry; where it is not installed, nothing happens and nothing is paid.
 
-A work item carries the W3C trace context of whoever enqueued it. Each step of its way (enqueue, claim, run, complete) is
-a span below the one before it, whatever process it happens in. Items whose trace is not sampled have none.
+A work item carries the W3C trace context of whoever enqueued it. Each step of its way (enqueue, claim, run, complete)
+is a span below the one before it, whatever process it happens in. Items whose trace is not sampled have none.
 """
 
 from collections.abc import Mapping

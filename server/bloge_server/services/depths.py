@@ -104,7 +104,7 @@ class Depths:
         by_topic: _Values = defaultdict(float)
         credits_left = outstanding = 0
         for each in self._present():
-            credits_left += each.session.room().items
+            credits_left += each.session.credits
             outstanding += each.session.outstanding
             for topic in each.topics:
                 by_topic[self._metrics.topics.of(topic)] += 1
@@ -119,6 +119,7 @@ class Depths:
         others = [topic for topic, name in labels.items() if name != topic]
         start = self._turn % max(1, len(others))
         self._turn = start + _OTHERS_AT_ONCE
+        self._others = {topic: view for topic, view in self._others.items() if topic in labels}
         self._others.update(await self._described((others[start:] + others[:start])[:_OTHERS_AT_ONCE]))
         found = await self._described(own)
         return [(labels[topic], view) for topic, view in (*found, *self._others.items())]

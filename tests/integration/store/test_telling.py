@@ -43,7 +43,7 @@ class Recorder(Probe):
 def told(bench: Bench) -> Recorder:
     """Return what hears the store of the bench."""
     recorder = Recorder()
-    bench.store._probe = recorder
+    bench.store._probe = bench.store.calls._probe = recorder
     return recorder
 
 

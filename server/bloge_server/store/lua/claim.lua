@@ -4,7 +4,7 @@
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
---   payloads and progress; the first item is always given), request id (empty: none)
+--   payloads and progress), any size (1: the first item is given whatever its size), request id (empty: none)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
@@ -17,7 +17,7 @@
 --- @include settle
 local worker, nonce = ARGV[4], ARGV[5]
 local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-local max_items, max_bytes, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+local max_items, max_bytes, any_size, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', ARGV[12]
 local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
 local WANTED = { 'spec', 'payload', 'progress', 'start_delay' } -- fields of a candidate, read with the rest of it
 local request_key = base .. 'request:' .. request
@@ -91,25 +91,31 @@ if request ~= '' and redis.call('EXISTS', request_key) == 1 then return repeated
 if redis.call('HGET', keys.topic, 'paused') == '1' then return told({ 'PAUSED', 0, nonce }) end
 local found, more = candidates()
 local claimed, bytes, held = 0, 0, {}
+local full = false -- one did not fit: nothing behind it goes before it
+
+local function fits(size)
+  if full or claimed == max_items then return false end
+  return bytes + size <= max_bytes or (any_size and claimed == 0)
+end
 
 -- Claims a candidate if it still is one and fits; a due one that does not fit goes to `ready`, in its old place.
 local function consider(record)
   settle(record)
   if record.status ~= 'READY' and record.status ~= 'RETRY_WAIT' then return end
   local size = #record.spec + #record.payload + #(record.progress or '')
-  if claimed == 0 or (claimed < max_items and bytes + size <= max_bytes) then
+  if fits(size) then
     claim(record)
     claimed, bytes = claimed + 1, bytes + size
     if request ~= '' then held[claimed] = record.id .. ' ' .. record.fence end
     return
   end
-  more = true
+  full, more = true, true
   if record.status == 'RETRY_WAIT' then place(record, 'READY', record.order) end
 end
 
 for i = 1, #found do
   local id, waited = found[i][2], found[i][3]
-  if waited or claimed < max_items then
+  if waited or not full then
     local record = load(id, unpack(WANTED))
     if record then consider(record)
     elseif not foreign[id] then index_remove(keys.ready, id) end -- an entry without a record means nothing
