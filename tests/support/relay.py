@@ -73,7 +73,7 @@ class Relay(worker_service_pb2_grpc.WorkerServiceServicer):
         for call in self._open:
             call.cancel()
 
-    async def Work(self, requests: Any, context: Any) -> AsyncIterator[pb.WorkResponse]:  # type: ignore[override]  # noqa: N802 - the stub's own type is for both kinds of servers
+    async def Work(self, requests: Any, context: Any) -> AsyncIterator[pb.WorkResponse]:  # noqa: N802 - gRPC's name
         """Pass a stream on."""
         if self.refusing_streams:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "no streams here")
