@@ -16,6 +16,7 @@ import structlog
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
+from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
 SPREAD = 0.25
@@ -85,6 +86,7 @@ class Sweeper:
         purge: removes executions of a topic whose retention is over.
         clock: monotonic seconds.
         dice: returns a number in [0, 1).
+        probe: is told how late each pass began.
     """
 
     def __init__(
@@ -93,9 +95,11 @@ class Sweeper:
         purge: Callable[[Topic, Sequence[str]], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
+        probe: Probe = SILENT,
     ) -> None:
         self._sweep = sweep
         self._purge = purge
+        self._probe = probe
         self._clock = clock
         self._dice = dice
         self._agenda = Agenda()
@@ -138,7 +142,10 @@ class Sweeper:
         """Sweep until cancelled. A topic whose store is slow to answer keeps no other waiting."""
         try:
             while True:
-                for topic in self._agenda.take_due(self._clock()):
+                now = self._clock()
+                if (late := now - self._agenda.next_due()) >= 0:
+                    self._probe.swept(late)
+                for topic in self._agenda.take_due(now):
                     self._start(topic)
                 self._changed.clear()
                 delay = self._agenda.next_due() - self._clock()

@@ -1,5 +1,6 @@
 """Sends scripts and commands to the store, each to the node of its keys; waits for replicas where that is required."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from bloge_server.store import keys, scripts
 from bloge_server.store.durability import NO_REPLICAS, Replicas
 from bloge_server.store.errors import translated
 from bloge_server.store.nodes import Argument, Client, Command, Node
+from bloge_server.telemetry.probe import SILENT, Probe
 
 _WAITING = frozenset(
     {"enqueue", "complete", "fail", "release", "cancel", "record_execution", "open_journal", "append_events"}
@@ -25,6 +27,7 @@ class Calls:
         replicas: how many replicas must have a write before it is acknowledged.
         clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
         load: returns a script by name. Tests give those of another release.
+        probe: is told of every script call.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class Calls:
         replicas: Replicas = NO_REPLICAS,
         clock: Callable[[], int] = lambda: 0,
         load: Callable[[str], scripts.Script] = scripts.load,
+        probe: Probe = SILENT,
     ) -> None:
         self.clock = clock
+        self._probe = probe
         self._client: Client = Node(client) if isinstance(client, Redis) else client
         self._replicas = replicas
         self._load = load
@@ -51,15 +56,20 @@ class Calls:
         Raises:
             RemoteWorkersError: the store cannot be reached, is full, or the script broke.
         """
-        loaded = self._load(name)
         known = [*declared, keys.guard(declared[0])] if self._client.slots_move else declared
-        send = self._write if name in _WAITING else self._send
         arguments = (len(known), *known, self.clock(), *args)
-        with translated():
-            try:
-                return await send("EVALSHA", loaded.sha, *arguments)
-            except NoScriptError:
-                return await send("EVAL", loaded.source, *arguments)
+        began, failed = time.perf_counter(), True
+        try:
+            with translated():
+                reply = await self._evaluate(name, arguments)
+            failed = False
+        finally:
+            self._probe.called(name, time.perf_counter() - began, failed=failed)
+        return reply
+
+    def tells(self, name: str) -> bool:
+        """Return whether a script tells with its reply what it did."""
+        return self._load(name).tells
 
     async def command(self, *command: Argument) -> Any:  # noqa: ANN401 - each command has its own reply
         """Send a command; raises what `script` raises."""
@@ -79,6 +89,12 @@ class Calls:
             ((seconds, microseconds),) = await self._client.send(key, ("TIME",))
         return int(seconds) * 1000 + int(microseconds) // 1000
 
+    async def ping(self) -> None:
+        """Return if every master answers; raises what `script` raises."""
+        with translated():
+            for node in await self._client.masters():
+                await node.send("", ("PING",))
+
     async def durable_command(self, *command: Argument) -> Any:  # noqa: ANN401 - each command has its own reply
         """Send a command and wait until enough replicas have what it wrote; raises what `script` raises."""
         with translated():
@@ -90,6 +106,14 @@ class Calls:
             for node in await self._client.masters():
                 async for key in node.redis.scan_iter(match=pattern, count=count):
                     yield key.decode()
+
+    async def _evaluate(self, name: str, arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - each script has its own reply
+        loaded = self._load(name)
+        send = self._write if name in _WAITING else self._send
+        try:
+            return await send("EVALSHA", loaded.sha, *arguments)
+        except NoScriptError:
+            return await send("EVAL", loaded.source, *arguments)
 
     async def _send(self, *command: Argument) -> Any:  # noqa: ANN401 - each command has its own reply
         (reply,) = await self._client.send(_key(command), command)

@@ -17,6 +17,7 @@
 | `...:finished` | ZSET | item id -> end of retention, ms |
 | `...:topic` | HASH | sequence counter, settings |
 | `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
+| `...:outboxes` | ZSET | reply group -> instant of its oldest outcome that is not acknowledged, ms |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
 | `...:wake` | channel | sharded pub/sub: what changed |

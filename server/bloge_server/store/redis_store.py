@@ -1,6 +1,7 @@
 """The store: durable work items on Redis, in the domain's words. One call is one script, on one slot, in one batch."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from bloge_server.store.calls import Calls
 from bloge_server.store.durability import NO_REPLICAS, Replicas
 from bloge_server.store.nodes import Argument as _Arg
 from bloge_server.store.nodes import Client
+from bloge_server.telemetry.probe import SILENT, Probe
 
 _SWEEP_LIMIT = 500
 _OUTBOX_BYTES = 2_000_000
@@ -43,9 +45,10 @@ class RedisStore:
         clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
         dice: returns a number in [0, 1); the source of every jitter.
         load: returns a script by name. Tests give those of another release.
+        probe: is told of every call, and of what it did.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a seam of its own, and nearly all have a default
         self,
         client: "Client | Redis",
         *,
@@ -55,11 +58,13 @@ class RedisStore:
         clock: Callable[[], int] = lambda: 0,
         dice: Callable[[], float] = random.random,
         load: Callable[[str], scripts.Script] = scripts.load,
+        probe: Probe = SILENT,
     ) -> None:
-        self.calls = Calls(client, replicas=replicas, clock=clock, load=load)
+        self.calls = Calls(client, replicas=replicas, clock=clock, load=load, probe=probe)
         self.limits = limits
         self._retention_ms = retention_ms
         self._dice = dice
+        self._probe = probe
         self._known_topics: set[tuple[str, str]] = set()
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
@@ -203,7 +208,13 @@ class RedisStore:
 
     async def run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         """Call a script of a topic that changes something: every one takes the retention and the dice first."""
-        return await self.read(script, namespace, worker_topic, [self._retention_ms, self._dice(), *args])
+        reply = await self.read(script, namespace, worker_topic, [self._retention_ms, self._dice(), *args])
+        if not self.calls.tells(script):
+            return reply
+        own, *told = reply
+        if any(told):
+            self._probe.happened((namespace, worker_topic), codec.facts(*told))
+        return own
 
     async def read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         """Call a script of a topic that needs neither."""
@@ -220,6 +231,14 @@ class RedisStore:
     async def now_ms(self, key: str) -> int:
         """Return the time in ms by the clock that scripts on a key would use."""
         return await self.calls.now_ms(key)
+
+    async def ping(self) -> None:
+        """Return if every master answers.
+
+        Raises:
+            RemoteWorkersError: STORE_UNAVAILABLE.
+        """
+        await self.calls.ping()
 
     def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
         """Yield the keys that match a pattern, about `count` in a step."""
@@ -238,4 +257,14 @@ class RedisStore:
         self._known_topics.add((namespace, worker_topic))
 
     async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
-        return list(map(codec.verdict, await self.run(script, namespace, worker_topic, args)))
+        answers = await self.run(script, namespace, worker_topic, args)
+        verdicts = list(map(codec.verdict, answers))
+        topic, all_accepted = (namespace, worker_topic), True
+        for answer, count in Counter(answers).items():  # a batch has few different ones
+            reason = codec.verdict(answer).reason
+            self._probe.judged(topic, script, reason, count)
+            all_accepted = all_accepted and reason is None
+        if not all_accepted:
+            claims = args[:: len(args) // len(answers)]
+            self._probe.refused(topic, codec.refusals(script, claims, verdicts))
+        return verdicts

@@ -22,6 +22,8 @@ class Script:
     """The whole text: shebang, includes, body."""
     sha: str
     """What EVALSHA calls it by."""
+    tells: bool
+    """Whether it tells with its reply what it did (`include/telling.lua`)."""
     summary: str
     header: dict[str, str]
     """The contract's sections by name."""
@@ -48,7 +50,8 @@ def load(name: str) -> Script:
     body = text[shebang.end() :] if shebang else text
     source = (shebang.group() if shebang else "#!lua\n") + _resolved(body)
     summary, header = _read_header(body)
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), summary, header)
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, sha, "return told(" in body, summary, header)
 
 
 def _resolved(body: str) -> str:

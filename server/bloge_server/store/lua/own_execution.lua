@@ -9,12 +9,14 @@
 -- Atomic: the call
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 --- @include progress
 local record, _, reply = judge(ARGV[4], 'heartbeat', NONE)
-if not record then return { reply, '', 0, '' } end
+if not record then return told({ reply, '', 0, '' }) end
 if not reply then
   if not is_execution(record.policy) then reply = 'INVALID_TOKEN -'
   elseif record.status ~= 'CLAIMED' then reply = answer('LEASE_EXPIRED', record)
@@ -25,4 +27,4 @@ if not reply then
 end
 local requested, reason = get(record, 'cancel_requested'), get(record, 'cancel_reason')
 commit()
-return { reply, record.worker, requested and 1 or 0, reason or '' }
+return told({ reply, record.worker, requested and 1 or 0, reason or '' })

@@ -11,6 +11,9 @@ local base = string.sub(keys.ready, 1, -6) -- all keys of a topic share this beg
 
 local item_key = base .. 'item:'
 
+-- The score of a ready item is (99 - priority) * 2^46 + sequence: that many items keep their place within a priority.
+local PRIORITY_STEP = 70368744177664
+
 local index_changes, counters, heralds, earliest = {}, {}, {}, nil
 
 -- The last word on a member counts, so a record may move several times in one call.
