@@ -71,7 +71,7 @@ def _step(name: str, member: StepDeclaration, scope: Scope, file: FileContext) -
     if name == CONTEXT_NAME:
         message = f"`{CONTEXT_NAME}` names the input of the execution; give the node another id"
         file.problems.error(Stage.COMPILE, "reserved-id", message, member.place, name)
-    elif scope.outer is not None and scope.is_shadowing(name):
+    elif not isinstance(member, BranchDeclaration) and scope.is_shadowing(name):  # nobody can name a branch
         message = f"node id `{name}` is taken: it names something that the nodes here see"
         file.problems.error(Stage.LINT, "duplicate-id", message, member.place, name)
     check_name(name, "node", member.place, file.problems)
