@@ -45,20 +45,20 @@ def readiness(inside: CompiledScope, state: ExecutionState, scope: str, name: st
     """
     branches = _states(state, scope, inside.chosen_by[name])
     chosen = any(node.status.has_output and name in node.output for node in branches.values())
-    if lost := _first_lost(branches):
-        return lost
-    if not all(node.status.ended for node in branches.values()):
-        return None
+    if (stopped := _first_lost(branches)) or not _all_ended(branches):
+        return stopped
     if branches and not chosen:
         return Unwanted(SkipCause.NOT_CHOSEN, f"not chosen by {' or '.join(branches)}")
     dependencies = _states(state, scope, inside.nodes[name].spec.depends_on)
-    if lost := _first_lost(dependencies):
-        return lost
-    if not all(node.status.ended for node in dependencies.values()):
-        return None
+    if (stopped := _first_lost(dependencies)) or not _all_ended(dependencies):
+        return stopped
     if dependencies and not chosen and not any(node.status.has_output for node in dependencies.values()):
         return Unwanted(SkipCause.NOT_CHOSEN, f"{' and '.join(dependencies)} skipped")
     return Ready()
+
+
+def _all_ended(nodes: Mapping[str, NodeState]) -> bool:
+    return all(node.status.ended for node in nodes.values())
 
 
 def _first_lost(nodes: Mapping[str, NodeState]) -> Unwanted | None:
