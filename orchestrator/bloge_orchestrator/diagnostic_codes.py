@@ -24,7 +24,7 @@ CODES: Mapping[str, str] = {
     "invalid-topic-name": "A worker topic has 1 to 128 letters, digits, `.`, `_` and `-`.",
     "unknown-dependency": "`depends_on` or an expression names nothing that can be seen from there.",
     "unknown-target": "A branch leads to no node beside it.",
-    "unknown-operator": "A local node's operator is not registered where it is compiled. Remote ones are not looked up.",
+    "unknown-operator": "A local node's operator is not registered here; remote ones are not looked up.",
     "unknown-function": "There is no built-in function of that name.",
     "unknown-type": "A declared type is neither a scalar nor a schema of the graph.",
     "unknown-subgraph": "A sub-graph is neither imported nor a file beside this one.",
@@ -36,7 +36,7 @@ CODES: Mapping[str, str] = {
     "conflicting-fields": "Two settings contradict each other.",
     "unused-field": "A setting has no meaning for this kind of node.",
     "wrong-argument": "A function is called with too many or too few arguments, or with a lambda in the wrong place.",
-    "forbidden-in-transform": "`now`, `uuid` and `secret` cannot be called in a transform. Call them in a node's input.",
+    "forbidden-in-transform": "A transform calls `now`, `uuid` or `secret`. Call them in a node's input.",
     # ---- remote nodes ----
     "unknown-execution-mode": "The only execution mode is `remote`; a node without one runs in the orchestrator.",
     "remote-needs-topic": "A remote node needs a worker topic.",

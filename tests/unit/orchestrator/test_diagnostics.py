@@ -57,12 +57,8 @@ def test_the_exception_carries_and_shows_everything() -> None:
 def test_every_code_that_is_explained_is_given() -> None:
     """And the other way round, which every finding checks itself."""
     package = files("bloge_orchestrator")
-    sources = [
-        each.read_text()
-        for folder in ("dsl", "lowering")
-        for each in package.joinpath(folder).iterdir()
-        if each.name.endswith(".py")
-    ]
+    paths = [path for folder in ("dsl", "lowering") for path in package.joinpath(folder).iterdir()]
+    sources = [path.read_text() for path in paths if path.name.endswith(".py")]
     assert {code for code in CODES if not any(f'"{code}"' in source for source in sources)} == set()
     assert CODES.keys() > WARNINGS
 
