@@ -1,8 +1,8 @@
 """BLOGE graphs: DSL, compiler and executions."""
 
-from bloge_orchestrator.builder import GraphBuilder, expr
+from bloge_orchestrator.builder import Body, GraphBuilder, expr
 from bloge_orchestrator.compiled import CompiledGraph, CompiledNode
-from bloge_orchestrator.compiler import check_source, compile_source, compile_spec
+from bloge_orchestrator.compiler import check_source, compile_file, compile_source, compile_spec
 from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Severity, Stage
 from bloge_orchestrator.errors import (
     ControlPlaneUnreachableError,
@@ -23,6 +23,7 @@ from bloge_orchestrator.remote import RemoteWorkerOperator
 from bloge_orchestrator.serving import Serving
 
 __all__ = [
+    "Body",
     "CompiledGraph",
     "CompiledNode",
     "ControlPlaneUnreachableError",
@@ -54,6 +55,7 @@ __all__ = [
     "Severity",
     "Stage",
     "check_source",
+    "compile_file",
     "compile_source",
     "compile_spec",
     "expr",

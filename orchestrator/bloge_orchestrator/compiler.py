@@ -32,15 +32,14 @@ def compile_file(path: str | Path, *, registry: OperatorRegistry) -> CompiledGra
 
 
 def compile_source(
-    text: str, *, filename: str, registry: OperatorRegistry | None, files: GraphFiles | None = None
+    text: str, *, filename: str, registry: OperatorRegistry, files: GraphFiles | None = None
 ) -> CompiledGraph:
     """Compile the text of a graph.
 
     Args:
         text: The text; any text at all.
         filename: How to name the text in messages; imports are looked up beside it.
-        registry: The operators of this process. Remote nodes are not looked up in it. None for a graph that is to run
-            elsewhere.
+        registry: The operators of this process. Remote nodes are not looked up in it.
         files: Where imported graphs come from; without it, a graph that imports another one has an error.
 
     Raises:
@@ -48,9 +47,20 @@ def compile_source(
 
     """
     spec, problems = _check_text(text, filename, registry, files)
-    if spec is None or problems.has_errors():
-        raise GraphInvalid(problems.in_order(), source=text, filename=filename)
-    return link(spec, registry or OperatorRegistry(), problems.in_order())
+    return link(_sound(spec, problems, text, filename), registry, problems.in_order())
+
+
+def read_source(text: str, *, filename: str, files: GraphFiles | None = None) -> GraphSpec:
+    """Give the specification of the graph in a text, without looking its operators up.
+
+    The arguments are those of `compile_source`.
+
+    Raises:
+        GraphInvalid: If the graph has errors; carries them all, and the warnings.
+
+    """
+    spec, problems = _check_text(text, filename, None, files)
+    return _sound(spec, problems, text, filename)
 
 
 def check_source(
@@ -117,6 +127,12 @@ def _check_text(
     except PassOverError:
         return None, problems
     return (None if parsed.graph is None else _check(parsed.graph, filename, registry, files, problems)), problems
+
+
+def _sound(spec: GraphSpec | None, problems: Problems, text: str, filename: str) -> GraphSpec:
+    if spec is None or problems.has_errors():
+        raise GraphInvalid(problems.in_order(), source=text, filename=filename)
+    return spec
 
 
 def _check(

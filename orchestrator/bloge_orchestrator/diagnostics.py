@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from dataclasses import field as _field
 from enum import StrEnum
 
+from bloge_orchestrator.diagnostic_codes import CODES, WARNINGS
+
 
 class Stage(StrEnum):
     """The step that found the problem."""
@@ -38,6 +40,10 @@ class Diagnostic:
     """The imported file it is in; None for the text that was given."""
     source_line: str | None = _field(default=None, compare=False, repr=False)
     """The line of the imported file."""
+
+    def __post_init__(self) -> None:
+        assert self.code in CODES, f"{self.code} is not among the codes that are explained"
+        assert (self.severity is Severity.WARNING) == (self.code in WARNINGS), f"{self.code} has another severity"
 
     def to_json(self) -> dict[str, str | int | None]:
         """Give the finding as a JSON object with camel-case keys."""

@@ -1,4 +1,4 @@
-"""The `bloge` command: validates graphs, starts and runs executions, and settles dead letters.
+"""The `bloge` command: validates, formats and draws graphs, starts and runs executions, and settles dead letters.
 
 Exit codes: 0 done, 1 the graph or the act failed, 2 bad usage or an invalid graph, 3 no control plane, 130 interrupted.
 """
@@ -7,8 +7,10 @@ import click
 
 from bloge_orchestrator.cli.dead_letters import dead_letters
 from bloge_orchestrator.cli.executions import executions
+from bloge_orchestrator.cli.format import format_files
 from bloge_orchestrator.cli.orchestrate import orchestrate
 from bloge_orchestrator.cli.problems import TellingGroup
+from bloge_orchestrator.cli.render import render
 from bloge_orchestrator.cli.run import run
 from bloge_orchestrator.cli.start import start
 from bloge_orchestrator.cli.validate import validate
@@ -19,8 +21,8 @@ __all__ = ["main"]
 @click.group(cls=TellingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bloge-orchestrator", prog_name="bloge")
 def main() -> None:
-    """Validate graphs, run them durably with their remote nodes on workers, and settle dead letters."""
+    """Validate, format and draw graphs, run them with their remote nodes on workers, and settle dead letters."""
 
 
-for command in (validate, run, start, orchestrate, executions, dead_letters):
+for command in (validate, format_files, render, run, start, orchestrate, executions, dead_letters):
     main.add_command(command)

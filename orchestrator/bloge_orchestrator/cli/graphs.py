@@ -1,6 +1,7 @@
 """What the commands share that take a graph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -9,8 +10,9 @@ import click
 from bloge_orchestrator.cli.options import Command, read_json, read_text
 from bloge_orchestrator.cli.problems import BadUsage
 from bloge_orchestrator.compiled import CompiledGraph
-from bloge_orchestrator.compiler import compile_source
+from bloge_orchestrator.compiler import compile_source, read_source
 from bloge_orchestrator.diagnostics import GraphInvalid
+from bloge_orchestrator.graph import GraphSpec
 from bloge_orchestrator.graph_files import FilesOnDisk
 from bloge_orchestrator.operators import Json, OperatorRegistry
 from bloge_orchestrator.serving import DEFAULT_TOPIC
@@ -37,21 +39,41 @@ def start_options(command: Command) -> Command:
     return wrapper
 
 
-def compiled(file: str, registry: OperatorRegistry | None, *, hint: str = "") -> CompiledGraph:
+def compiled(file: str, registry: OperatorRegistry, *, hint: str = "") -> CompiledGraph:
     """Compile the graph in a file, or on standard input for `-`.
 
     Args:
         file: The file.
-        registry: The local operators; None: they are not looked up.
+        registry: The local operators.
         hint: What to add if an operator is unknown.
 
     Raises:
         BadUsage: If the graph is invalid.
 
     """
-    files = None if file == "-" else FilesOnDisk()
+    with _told(hint):
+        return compile_source(read_text(file), filename=file, registry=registry, files=_beside(file))
+
+
+def specified(file: str) -> GraphSpec:
+    """Read the graph in a file, or on standard input for `-`, without looking its operators up.
+
+    Raises:
+        BadUsage: If the graph is invalid.
+
+    """
+    with _told(""):
+        return read_source(read_text(file), filename=file, files=_beside(file))
+
+
+def _beside(file: str) -> FilesOnDisk | None:
+    return None if file == "-" else FilesOnDisk()
+
+
+@contextmanager
+def _told(hint: str) -> Iterator[None]:
     try:
-        return compile_source(read_text(file), filename=file, registry=registry, files=files)
+        yield
     except GraphInvalid as error:
         unknown = any(each.code == "unknown-operator" for each in error.diagnostics)
         raise BadUsage(f"the graph is invalid\n{error}{hint if unknown else ''}") from error

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import click
 
-from bloge_orchestrator.cli.graphs import compiled, start_options
+from bloge_orchestrator.cli.graphs import specified, start_options
 from bloge_orchestrator.cli.options import Connection, connection_options, json_option
 from bloge_orchestrator.cli.output import print_json
-from bloge_orchestrator.compiled import CompiledGraph
+from bloge_orchestrator.graph import GraphSpec
 from bloge_orchestrator.operators import Json
 from bloge_orchestrator.orchestrator import Orchestrator
 
@@ -25,7 +25,7 @@ def start(
 
     Whoever serves its topic runs it (`bloge orchestrate`), with the local operators that are registered there.
     """
-    graph = compiled(file, None)
+    graph = specified(file)
     execution_id = asyncio.run(_start(graph, given, business_key, worker_topic, connection))
     if as_json:
         print_json({"executionId": execution_id})
@@ -34,7 +34,7 @@ def start(
 
 
 async def _start(
-    graph: CompiledGraph, given: Mapping[str, Json], business_key: str, worker_topic: str, connection: Connection
+    graph: GraphSpec, given: Mapping[str, Json], business_key: str, worker_topic: str, connection: Connection
 ) -> str:
     async with Orchestrator(connection.address, namespace=connection.namespace) as orchestrator:
         handle = await orchestrator.start(graph, given, business_key=business_key, worker_topic=worker_topic)

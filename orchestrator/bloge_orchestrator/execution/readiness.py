@@ -1,5 +1,6 @@
 """Whether a node may start: what a branch, a failure and a skipped dependency do to what comes after them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bloge_orchestrator.compiled import CompiledScope
@@ -28,9 +29,12 @@ Readiness = Ready | Unwanted | None
 def readiness(inside: CompiledScope, state: ExecutionState, scope: str, name: str) -> Readiness:
     """Judge a node that has not started.
 
+    What becomes of it hangs on how the nodes before it end, never on the order in which they do:
+
+    - A target of branches is lost with any of them, waits for all of them, and is skipped if none chose it.
     - What is lost above it, a failure or what was skipped for one, loses it too, and at once.
-    - A target of branches runs if one of them chose it, and is skipped if all of them have ended and none did.
-    - Any other node is skipped if all that it depends on was skipped; one dependency with an output is enough to run.
+    - If all that it depends on was skipped, it is skipped too, unless a branch chose it; one dependency with an output
+      is enough to run.
 
     Args:
         inside: The nodes of the scope.
@@ -39,25 +43,32 @@ def readiness(inside: CompiledScope, state: ExecutionState, scope: str, name: st
         name: The node's id.
 
     """
-    dependencies = _states(state, scope, inside.nodes[name].spec.depends_on)
     branches = _states(state, scope, inside.chosen_by[name])
-    for each, node in (*branches.items(), *dependencies.items()):
-        if node.lost:
-            return Unwanted(SkipCause.UPSTREAM_FAILED, _why_lost(each, node))
     chosen = any(node.status.has_output and name in node.output for node in branches.values())
-    if branches and all(node.status.ended for node in branches.values()) and not chosen:
+    if (stopped := _first_lost(branches)) or not _all_ended(branches):
+        return stopped
+    if branches and not chosen:
         return Unwanted(SkipCause.NOT_CHOSEN, f"not chosen by {' or '.join(branches)}")
-    if not all(node.status.ended for node in (*branches.values(), *dependencies.values())):
-        return None
+    dependencies = _states(state, scope, inside.nodes[name].spec.depends_on)
+    if (stopped := _first_lost(dependencies)) or not _all_ended(dependencies):
+        return stopped
     if dependencies and not chosen and not any(node.status.has_output for node in dependencies.values()):
         return Unwanted(SkipCause.NOT_CHOSEN, f"{' and '.join(dependencies)} skipped")
     return Ready()
 
 
+def _all_ended(nodes: Mapping[str, NodeState]) -> bool:
+    return all(node.status.ended for node in nodes.values())
+
+
+def _first_lost(nodes: Mapping[str, NodeState]) -> Unwanted | None:
+    """Name the node that failed, however far up it is."""
+    for name, node in nodes.items():
+        if node.lost:
+            reason = node.reason if node.status is NodeStatus.SKIPPED else f"{name} failed"
+            return Unwanted(SkipCause.UPSTREAM_FAILED, reason)
+    return None
+
+
 def _states(state: ExecutionState, scope: str, names: tuple[str, ...]) -> dict[str, NodeState]:
     return {name: state.node(paths.path_of(scope, name)) for name in names}
-
-
-def _why_lost(name: str, node: NodeState) -> str:
-    """Name the node that failed, however far up it is."""
-    return node.reason if node.status is NodeStatus.SKIPPED else f"{name} failed"

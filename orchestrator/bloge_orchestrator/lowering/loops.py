@@ -16,6 +16,7 @@ CONCURRENCY_MAX = 100_000
 """More items in work at a time than a foreach can have are a mistake."""
 
 _SETTINGS = ("depends_on", "max_concurrency", "on_item_failure")
+_REFUSED_SETTINGS = frozenset({"batch_size", *REFUSED})
 
 
 def lower_foreach(declaration: ForeachDeclaration, scope: Scope, file: FileContext) -> NodeSpec:
@@ -47,10 +48,10 @@ def lower_foreach(declaration: ForeachDeclaration, scope: Scope, file: FileConte
 
 
 def _check_settings(declaration: ForeachDeclaration, file: FileContext) -> None:
-    known = [setting for setting in declaration.settings if setting.name not in REFUSED]
+    known = [setting for setting in declaration.settings if setting.name not in _REFUSED_SETTINGS]
     Fields(declaration.id, known, file.problems).only(_SETTINGS)
     for setting in declaration.settings:
-        if setting.name in REFUSED:
+        if setting.name in _REFUSED_SETTINGS:
             file.problems.add(refusal(setting.name, setting.place), setting.place)
 
 

@@ -23,6 +23,7 @@ from bloge_orchestrator.lowering.fields import place_of
 from bloge_orchestrator.lowering.loops import lower_foreach
 from bloge_orchestrator.lowering.names import check_name, first_by_name
 from bloge_orchestrator.lowering.nodes import lower_node, scope_of
+from bloge_orchestrator.lowering.outputs import check_outputs
 from bloge_orchestrator.lowering.ports import check_ports
 from bloge_orchestrator.lowering.scope import Scope, Window
 from bloge_orchestrator.lowering.transforms import lower_transform
@@ -49,6 +50,7 @@ def lower_steps(
     kept = tuple(node for name, member, node in nodes if first[name] is member)
     if file.complete:
         check_cycles(kept, {name: member.place for name, member in reversed(named)}, file.problems)
+    check_outputs(kept, file.problems)
     return kept, scope
 
 
@@ -71,7 +73,7 @@ def _step(name: str, member: StepDeclaration, scope: Scope, file: FileContext) -
     if name == CONTEXT_NAME:
         message = f"`{CONTEXT_NAME}` names the input of the execution; give the node another id"
         file.problems.error(Stage.COMPILE, "reserved-id", message, member.place, name)
-    elif scope.outer is not None and scope.is_shadowing(name):
+    elif not isinstance(member, BranchDeclaration) and scope.is_shadowing(name):  # nobody can name a branch
         message = f"node id `{name}` is taken: it names something that the nodes here see"
         file.problems.error(Stage.LINT, "duplicate-id", message, member.place, name)
     check_name(name, "node", member.place, file.problems)

@@ -101,6 +101,14 @@ def test_a_failed_execution_ends_with_1(bloge: Bloge, local: str) -> None:
     assert 'return node_input["x"] * 2' in result.stderr
 
 
+def test_run_follows_imports(bloge: Bloge, tmp_path: Path) -> None:
+    """They are looked up beside the file; the execution keeps what they said."""
+    (tmp_path / "lib.bloge").write_text("graph lib { transform t { y = ctx.x * 2 } }")
+    (tmp_path / "g.bloge").write_text('import "./lib" as lib graph g { node s : lib { input { x = ctx.x } } }')
+    result = bloge("run", str(tmp_path / "g.bloge"), "--input", '{"x": 21}', "--json")
+    assert json.loads(result.stdout)["outputs"] == {"s": {"t": {"y": 42}}}
+
+
 def test_the_same_key_is_the_same_execution(bloge: Bloge, local: str) -> None:
     """Its journal tells what happened; nothing happens again."""
     command = ("run", local, "--operators", "doubling", "--key", "k", "--json")

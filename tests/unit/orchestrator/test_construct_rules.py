@@ -245,3 +245,44 @@ def test_graphs_that_multiply_are_refused_before_they_are_built(scope: str) -> N
     errors = found('node s : subgraph("g0") {}', files)
     assert [error.code for error in errors] == ["graph-too-large"]
     assert str(NODES_MAX) in errors[0].message
+
+
+def test_a_setting_of_the_language_family_that_is_not_ours_is_refused_by_name() -> None:
+    """As constructs are."""
+    (error,) = found(f"foreach l : i in [] {{ batch_size = 5 {BODY} }}")
+    assert (error.code, error.column) == ("outside-project", 23)
+
+
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        ("s.output.hidden", "graph lib gives last or spare, not `hidden`"),
+        ("s.hidden.y", "graph lib gives last or spare, not `hidden`"),
+        ("[1, map([], x -> s?.output?.lost)]", "did you mean `last`?"),
+        ("l.output.y", "the output of l is a list with an item for each of its items; it has no `y`"),
+    ],
+)
+def test_what_a_subgraph_or_a_foreach_does_not_give_is_warned_of(reading: str, message: str) -> None:
+    """Their outputs have a known form, whatever the operators inside give."""
+    body = 'node s : subgraph("lib") { fallback = { spare: 1 } }\nforeach l : i in [] { transform x { y = i } }'
+    text = f"graph g {{ transform t {{ z = {reading} }}\n{body}\n}}"
+    lib = "graph lib { transform hidden { y = 1 } transform last { y = hidden.y } branch on 1 { 1 -> last } }"
+    (warning,) = check_source(text, filename="main.bloge", files=FilesInMemory({"lib.bloge": lib}))
+    assert (warning.code, warning.severity, warning.node, warning.field) == (
+        "unknown-output",
+        Severity.WARNING,
+        "t",
+        "z",
+    )
+    assert message in warning.message
+
+
+@pytest.mark.parametrize(
+    "reading", ["s.output", "s.last.y", "s.output.spare", "l.output.size", "l.length", "map(l.output, l -> l.x)"]
+)
+def test_what_they_give_can_be_read(reading: str) -> None:
+    """A lambda's parameter may have the name of a node."""
+    body = 'node s : subgraph("lib") { fallback = { spare: 1 } }\nforeach l : i in [] { transform x { y = i } }'
+    text = f"graph g {{ transform t {{ z = {reading} }}\n{body}\n}}"
+    files = FilesInMemory({"lib.bloge": "graph lib { transform last { y = 1 } }"})
+    assert check_source(text, filename="main.bloge", files=files) == ()
