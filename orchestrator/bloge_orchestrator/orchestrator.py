@@ -1,7 +1,6 @@
 """The front door: starts executions, runs them, and tells about them."""
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -21,7 +20,7 @@ from bloge_orchestrator.execution.events import ExecutionStatus
 from bloge_orchestrator.execution.payload import missing_operators
 from bloge_orchestrator.execution.result import ExecutionResult
 from bloge_orchestrator.execution.runner import OnEvent
-from bloge_orchestrator.execution.values import NotJsonError, plain_copy
+from bloge_orchestrator.execution.values import NotJsonError, encoded, plain_copy
 from bloge_orchestrator.graph import GraphSpec
 from bloge_orchestrator.graph_json import encode_graph
 from bloge_orchestrator.handle import ExecutionHandle, ExecutionInfo
@@ -294,4 +293,4 @@ def _checked_input(given: Mapping[str, Json] | None) -> bytes:
         raise InvalidExecutionError(f"input: is not plain JSON: {error}") from error
     if not isinstance(plain, dict):
         raise InvalidExecutionError(f"input: must be an object of fields, found {type(given).__name__}")
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+    return encoded(plain)

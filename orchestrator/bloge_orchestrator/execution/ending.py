@@ -1,12 +1,11 @@
 """How the end of an execution is told to the control plane, as the end of its work item."""
 
-import json
-
 from bloge_orchestrator.execution import paths
 from bloge_orchestrator.execution.events import ExecutionStatus
 from bloge_orchestrator.execution.plan import Plan
 from bloge_orchestrator.execution.result import outputs_of
 from bloge_orchestrator.execution.state import ExecutionState, NodeStatus
+from bloge_orchestrator.execution.values import encoded
 from bloge_worker import BusinessError, GraphCancelled
 
 FAILURE_CODE = "EXECUTION_FAILED"
@@ -29,7 +28,7 @@ def ending_of(plan: Plan, state: ExecutionState, max_output_bytes: int) -> bytes
     """
     if state.status is ExecutionStatus.FAILED:
         raise BusinessError(FAILURE_CODE, failure_message(state))
-    output = json.dumps(outputs_of(plan, state), ensure_ascii=False, separators=(",", ":")).encode()
+    output = encoded(outputs_of(plan, state))
     told = output if len(output) <= max_output_bytes else b""
     return GraphCancelled(told) if state.status is ExecutionStatus.CANCELLED else told
 

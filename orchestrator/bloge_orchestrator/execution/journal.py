@@ -6,6 +6,7 @@ from typing import Protocol
 
 from bloge.remote_workers.v1 import execution_service_pb2 as pb
 from bloge_orchestrator.execution.events import Event, EventError, NodeEvent, event_from_json
+from bloge_orchestrator.execution.values import encoded
 
 BATCH_EVENTS = 500
 """Events of one append."""
@@ -26,8 +27,7 @@ class Journal(Protocol):
 
 def to_message(event: Event) -> pb.JournalEvent:
     """Give an event as it travels; the server adds its number."""
-    data = json.dumps(event.data(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    message = pb.JournalEvent(type=event.TYPE, data=data)
+    message = pb.JournalEvent(type=event.TYPE, data=encoded(event.data()))
     if isinstance(event, NodeEvent):
         message.node_id = event.node_id
     message.event_time.FromMilliseconds(event.at_ms)
