@@ -14,7 +14,7 @@ for i = 3, #ARGV do
   local id = ARGV[i]
   local item = redis.call('HMGET', item_key .. id, 'policy', 'state')
   local outbox = item[1] and readable(item[1]) and base .. 'outbox:' .. string.match(item[1], REPLY_GROUP)
-  if outbox and redis.call('ZSCORE', outbox, id) then
+  if outbox and index_score(outbox, id) then
     index_remove(outbox, id)
     if string.match(item[2], STATUS) ~= 'DEAD_LETTER' then index_add(keys.finished, int(retention_end), id) end
     acknowledged = acknowledged + 1
