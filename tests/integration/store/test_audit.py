@@ -81,6 +81,32 @@ async def test_an_item_in_two_places_is_found(bench: Bench) -> None:
     assert await bench.indexes() == {"ready"}
 
 
+@pytest.mark.parametrize(("index", "item_id"), [("ready", "ready"), ("deadlines", "claimed")])
+async def test_an_entry_at_the_wrong_place_is_found(bench: Bench, index: str, item_id: str) -> None:
+    """An item whose place in an order was changed gets its own back."""
+    await _one_of_each(bench)
+    key = f"bloge:{{{bench.namespace}/t/topic}}:{index}"
+    before = await bench.client.zscore(key, item_id)
+    await bench.client.zadd(key, {item_id: 1})
+    (found,) = await _findings(bench, repair=True)
+    assert (found.item_id, found.problem.split(" but ")[1]) == (item_id, f"at the wrong place in {index}")
+    assert await _findings(bench) == []
+    assert await bench.client.zscore(key, item_id) == before
+
+
+@pytest.mark.parametrize("counter", ["sequence", "outcomes"])
+async def test_a_counter_behind_its_items_is_found(bench: Bench, counter: str) -> None:
+    """A counter that lost its place is told once, and gives out no place twice after the repair."""
+    await _one_of_each(bench)
+    key = f"bloge:{{{bench.namespace}/t/topic}}:topic"
+    before = await bench.client.hget(key, counter)
+    await bench.client.hset(key, counter, 0)
+    (found,) = await _findings(bench, repair=True)
+    assert (found.item_id, found.problem) == ("", f"its counter of {counter} is behind its items")
+    assert await _findings(bench) == []
+    assert int(await bench.client.hget(key, counter)) == (int(before) if counter == "sequence" else 1)
+
+
 async def test_a_leased_item_without_a_lease_entry_comes_back(bench: Bench) -> None:
     """The classic orphan: claimed, but no sweep would ever look at it. After the repair its lease lapses."""
     await bench.enqueue(new())
@@ -108,7 +134,7 @@ async def test_counts_and_pause(bench: Bench) -> None:
     await _one_of_each(bench)
     bench.clock.pass_ms(500)
     view = await topics.describe(bench.store, bench.namespace, "topic")
-    assert view == (1, 1, 1, 1, 1, 500, False, bench.store.limits)
+    assert view[:8] == (1, 1, 1, 1, 1, 500, False, bench.store.limits)
     await topics.configure(bench.store, bench.namespace, "topic", {"paused": 1})
     assert await bench.claim() == []
     assert (await topics.describe(bench.store, bench.namespace, "topic")).paused

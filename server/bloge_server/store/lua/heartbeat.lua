@@ -9,7 +9,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local replies = {}
@@ -20,6 +22,8 @@ local function extend(record, lease)
     lease_end = math.max(lease_end, tonumber(index_score(keys.leases, record.id)))
   elseif record.status == 'DEAD_LETTER' or lease_end <= now then
     return answer('LEASE_EXPIRED', record)
+  else
+    happened(record, 'resumed', '')
   end
   place(record, 'CLAIMED', lease_end)
   if record.received ~= '1' then set(record, 'received', '1') end
@@ -39,4 +43,4 @@ for at = 4, #ARGV, 4 do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)
