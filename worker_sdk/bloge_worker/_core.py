@@ -221,6 +221,10 @@ class WorkerCore:
             self.holdings.offered(session, offers.leases, now, draining=self._drain.begun)
 
     def _server_leaves(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
+        if draining.worker:
+            _log.warning("asked to leave: %s", draining.reason or "an operator says so")
+            self.drain(now, self._config.drain_grace)
+            return
         if session.leaving:
             return
         session.leaving = True

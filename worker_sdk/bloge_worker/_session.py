@@ -24,6 +24,9 @@ lease whose receipt may be lost cannot be trusted once the stream has broken."""
 
 MOST_NAMED_LEASES = 10_000
 
+WORKER_DRAIN = "worker-drain"
+"""The capability of a worker that understands `Draining.worker`."""
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -63,6 +66,7 @@ class Session:
             slots=config.slots,
             sdk=SDK,
             held_lease_tokens=[held.token for held in self.named],
+            capabilities=[WORKER_DRAIN],
         )
         if config.lease_duration is not None:
             hello.lease_duration.CopyFrom(duration_of(config.lease_duration))
