@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -112,9 +112,18 @@ class App:
 
     async def _learn_topics(self) -> None:
         try:
-            self._know(await self.store.all_topics())
+            listed = await self.store.all_topics()
         except RemoteWorkersError as error:
             _log.warning("topics cannot be read", error=str(error))
+            return
+        self._know(listed)
+        self._forget(self._sweeper.topics.difference(listed, self._pump.topics, self._outcomes.topics))
+
+    def _forget(self, topics: Collection[Topic]) -> None:
+        """Take no more care of topics that hold nothing and that nobody here wants anything of."""
+        for topic in topics:
+            self._sweeper.forget(topic)
+        self._listener.forget(topics)
 
     async def _fall_back(self) -> None:
         """Look again at an interval for what a lost wake-up would have told: the only polling there is."""

@@ -71,6 +71,10 @@ class ReportBook:
     def __len__(self) -> int:
         return len(self._unverdicted)
 
+    def __bool__(self) -> bool:
+        """Tell whether something waits to be sent or judged, heartbeats included."""
+        return bool(self._unverdicted or self._outgoing_beats)
+
     @property
     def accepted(self) -> int:
         """Reports that the server accepted."""

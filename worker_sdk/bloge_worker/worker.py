@@ -168,9 +168,9 @@ class Worker:
             WorkerRefused: the server refused the first session for good, for example for a missing permission.
             WorkerClosed: the worker has run before.
         """
-        engine = self._start()
-        with drain_on_signals(first=self._begin_drain, then=engine.stop):
-            await engine.wait()
+        # Before the worker starts: a signal in between would end the process with leases in its hands.
+        with drain_on_signals(first=self._begin_drain, then=self._stop):
+            await self._start().wait()
 
     async def drain(self) -> None:
         """Take no new work, let held items finish within the grace, hand back the rest, and end. Idempotent."""
@@ -237,6 +237,10 @@ class Worker:
     def _close_health(self) -> None:
         if self._health is not None:
             self._health.close()
+
+    def _stop(self) -> None:
+        if self._engine is not None:
+            self._engine.stop()
 
     def _begin_drain(self) -> None:
         if self._engine is not None:

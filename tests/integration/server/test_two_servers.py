@@ -9,8 +9,10 @@ from redis import Redis
 
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import ops_service_pb2
+from bloge_server.store import keys
 from support.server import running_server
 from support.store_process import running_store
+from support.waiting import until
 from support.wire import Wire, seconds
 
 
@@ -152,3 +154,18 @@ def test_a_session_there_ends_an_earlier_one_here(here: Wire, there: Wire) -> No
             later.settle()
         with here.session("w1") as latest:
             latest.settle()
+
+
+def test_a_topic_that_nobody_needs_is_forgotten(here: Wire, shared_store: str) -> None:
+    """What workers name and nobody uses costs no server anything for long; what holds items is never forgotten."""
+    used, unused = keys.wake_channel(here.namespace, "used"), keys.wake_channel(here.namespace, "unused")
+    here.put("a", worker_topic="used")
+    with Redis.from_url(shared_store) as admin:
+
+        def listeners() -> list[int]:
+            found = admin.execute_command("PUBSUB", "SHARDNUMSUB", used, unused)
+            return list(dict(zip(found[::2], found[1::2], strict=True)).values())
+
+        with here.session("w1", "used", "unused"):
+            until(lambda: listeners() == [2, 1], "both topics are listened to")
+        until(lambda: listeners() == [2, 0], "the unused topic is forgotten")
