@@ -46,6 +46,14 @@ def server_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def hasty_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server whose offers lapse soon, that pings often, and whose topics take three items."""
+    flags = ("--offer-lease-seconds", "0.5", "--ping-seconds", "0.2", "--backlog-limit", "3")
+    with running_server(tmp_path_factory.mktemp("hasty"), *flags, "--drain-seconds", "0") as address:
+        yield address
+
+
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return a namespace that no other test uses."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.server import running_server
 from support.wire import Wire
 
 
@@ -13,14 +12,6 @@ def wire(server_address: str, namespace: str) -> Iterator[Wire]:
     """Return a wire to the shared server, in a namespace of the test's own."""
     with Wire(server_address, namespace) as wire:
         yield wire
-
-
-@pytest.fixture(scope="session")
-def hasty_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server whose offers lapse soon, that pings often, and whose topics take three items."""
-    flags = ("--offer-lease-seconds", "0.5", "--ping-seconds", "0.2", "--backlog-limit", "3")
-    with running_server(tmp_path_factory.mktemp("hasty"), *flags, "--drain-seconds", "0") as address:
-        yield address
 
 
 @pytest.fixture
