@@ -73,7 +73,7 @@ class Relay(worker_service_pb2_grpc.WorkerServiceServicer):
         for call in self._open:
             call.cancel()
 
-    async def Work(self, requests: Any, context: Any) -> AsyncIterator[pb.WorkResponse]:  # type: ignore[override]  # noqa: N802 - the stub's own type is for both kinds of servers
+    async def Work(self, requests: Any, context: Any) -> AsyncIterator[pb.WorkResponse]:  # noqa: N802 - gRPC's name
         """Pass a stream on."""
         if self.refusing_streams:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "no streams here")
@@ -88,6 +88,10 @@ class Relay(worker_service_pb2_grpc.WorkerServiceServicer):
                     yield frame
         except grpc.aio.AioRpcError as error:
             await context.abort(error.code(), error.details() or "", error.trailing_metadata())
+        except asyncio.CancelledError:
+            if not call.cancelled():
+                raise
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
         finally:
             self._open.discard(call)
             upwards.cancel()
