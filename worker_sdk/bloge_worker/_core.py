@@ -99,7 +99,7 @@ class WorkerCore:
             case "ping":
                 session.take_ping(response.ping)
             case "draining":
-                self._asked_to_leave(session, response.draining, now)
+                self._server_leaves(session, response.draining, now)
             case _:
                 _log.debug("a frame of a kind that this SDK does not know")
 
@@ -238,14 +238,13 @@ class WorkerCore:
         if is_new:
             self.holdings.offered(session, offers.leases, now, draining=self._drain.begun)
 
-    def _asked_to_leave(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
-        if draining.worker:
-            _log.warning("told to leave: %s", draining.reason or "no reason given")
-            self.drain(now, self._config.drain_grace)
-        elif not session.leaving:
-            self._server_leaves(session, draining, now)
-
     def _server_leaves(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
+        if draining.worker:
+            _log.warning("asked to leave: %s", draining.reason or "an operator says so")
+            self.drain(now, self._config.drain_grace)
+            return
+        if session.leaving:
+            return
         session.leaving = True
         self._note_health(session, now)
         self._plan_session(StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)

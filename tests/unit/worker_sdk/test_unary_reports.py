@@ -34,6 +34,16 @@ class Clerk(worker_service_pb2_grpc.WorkerServiceServicer):
             response.verdicts.add(reason=reason)
         return response
 
+    def unserved(self, request: Any, context: Any) -> Any:
+        """Refuse what makes no report."""
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "only reports are taken")
+
+    Register = Claim = unserved
+
+    def Work(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
+        """Refuse."""
+        self.unserved(request_iterator, context)
+
     def Heartbeat(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
         """Extend."""
         return self._judge(request, context, calls.HeartbeatResponse())
