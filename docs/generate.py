@@ -8,6 +8,7 @@ from bloge.remote_workers.status import CODES
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
 from bloge_server.store import keys, scripts
+from worker_reference import reference
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
@@ -75,7 +76,18 @@ def settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"lifecycle.md": lifecycle, "store.md": store, "errors.md": errors, "settings.md": settings}
+def worker_reference() -> str:
+    """Return the page of everything a worker's author can name."""
+    return f"{NOTE}\n{reference()}"
+
+
+PAGES = {
+    "lifecycle.md": lifecycle,
+    "store.md": store,
+    "errors.md": errors,
+    "settings.md": settings,
+    "worker/reference.md": worker_reference,
+}
 
 
 def main() -> int:

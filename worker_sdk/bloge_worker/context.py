@@ -157,7 +157,7 @@ class WorkContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once the lease is over: stop, nothing that is returned will count.
+        """True once the lease is over: stop. What is returned later counts only if nobody has taken over by then.
 
         An `async` handler is cancelled besides, and a process is killed; a thread must look here or wait.
         """

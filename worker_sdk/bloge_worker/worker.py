@@ -120,10 +120,10 @@ class Worker:
     ) -> Callable[[Function], Function]:
         """Register the decorated function for a topic.
 
-        The function takes the input (its decoded JSON, bound to the annotated dataclass, TypedDict or pydantic model)
-        and, as a parameter named `ctx` or annotated `WorkContext`, the context; either may be left out. It returns a
-        JSON-able output, or raises `RetryLater`, `Reject`, `BusinessError` or `Release`; any other exception is a
-        failure that is retried within the node's budget.
+        The function takes the input (its decoded JSON, made into the type that its parameter is annotated with) and, as
+        a parameter named `ctx` or annotated `WorkContext`, the context; either may be left out. It returns a JSON-able
+        output, or raises `RetryLater`, `Reject`, `BusinessError` or `Release`; any other exception is a failure that is
+        retried within the node's budget.
 
         Args:
             worker_topic: the topic to serve.
@@ -132,7 +132,8 @@ class Worker:
                 killed when the lease is lost, for native code that holds the interpreter lock and for `def` that must
                 be stoppable. The function must then be importable by its name.
             concurrency: how many items it runs at once; None: as many as there are slots, for processes as many as
-                there are processors. Items over the limit wait, under their lease, in a slot.
+                there are processors. Items over the limit wait, under their lease, in a slot; where every handler has a
+                limit, the worker holds no more items than these sum up to.
             raw: the input is the payload's bytes as enqueued, and returned bytes are the output as they are.
 
         Raises:
