@@ -32,6 +32,7 @@ class Server:
         """Start one and wait until it serves."""
         folder = tempfile.TemporaryDirectory(prefix="bloge-load-")
         command = [sys.executable, "-m", "bloge_server", "--listen", "127.0.0.1:0", "--data-dir", folder.name]
+        command += ["--http-listen", "127.0.0.1:0"]
         process = subprocess.Popen([*command, "--log-format", "json", *flags], stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         pid = 0

@@ -16,6 +16,7 @@ import structlog
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
+from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
 SPREAD = 0.25
@@ -84,6 +85,7 @@ class Sweeper:
         sweep: sweeps one topic.
         clock: monotonic seconds.
         dice: returns a number in [0, 1).
+        probe: is told how late each pass began.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class Sweeper:
         sweep: Callable[[str, str], Awaitable[SweepResult]],
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
+        probe: Probe = SILENT,
     ) -> None:
         self._sweep = sweep
+        self._probe = probe
         self._clock = clock
         self._dice = dice
         self._agenda = Agenda()
@@ -135,7 +139,10 @@ class Sweeper:
         """Sweep until cancelled. A topic whose store is slow to answer keeps no other waiting."""
         try:
             while True:
-                for topic in self._agenda.take_due(self._clock()):
+                now = self._clock()
+                if (late := now - self._agenda.next_due()) >= 0:
+                    self._probe.swept(late)
+                for topic in self._agenda.take_due(now):
                     self._start(topic)
                 self._changed.clear()
                 delay = self._agenda.next_due() - self._clock()

@@ -134,7 +134,7 @@ async def test_counts_and_pause(bench: Bench) -> None:
     await _one_of_each(bench)
     bench.clock.pass_ms(500)
     view = await topics.describe(bench.store, bench.namespace, "topic")
-    assert view == (1, 1, 1, 1, 1, 500, False, bench.store.limits)
+    assert view[:8] == (1, 1, 1, 1, 1, 500, False, bench.store.limits)
     await topics.configure(bench.store, bench.namespace, "topic", {"paused": 1})
     assert await bench.claim() == []
     assert (await topics.describe(bench.store, bench.namespace, "topic")).paused

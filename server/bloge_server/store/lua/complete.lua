@@ -10,13 +10,17 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local OUTCOMES = { complete = 'COMPLETED', business_error = 'FAILED', cancelled = 'CANCELLED' }
 local replies = {}
 
 local function finish(record, kind, body)
+  took('run', now - record.claimed)
+  if kind == 'complete' then took('total', now - enqueued_at(record)) end
   put(record, kind == 'business_error' and 'business_error' or 'output', body)
   place(record, 'DONE')
   emit(record, OUTCOMES[kind])
@@ -40,4 +44,4 @@ for at = 4, #ARGV, 4 do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

@@ -9,7 +9,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local replies = {}
@@ -21,6 +23,8 @@ local function extend(record, lease)
   local lease_end = lease_deadline(record, lease)
   if record.status == 'CLAIMED' then
     lease_end = math.max(lease_end, tonumber(redis.call('ZSCORE', keys.leases, record.id)))
+  else
+    happened(record, 'resumed', '')
   end
   place(record, 'CLAIMED', lease_end)
   if record.received ~= '1' then set(record, 'received', '1') end
@@ -40,4 +44,4 @@ for at = 4, #ARGV, 4 do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

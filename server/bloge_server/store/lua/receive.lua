@@ -8,7 +8,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local replies = {}
@@ -29,4 +31,4 @@ for at = 4, #ARGV do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

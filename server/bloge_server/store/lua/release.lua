@@ -9,7 +9,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local MAX_RELEASES = 100
@@ -29,6 +31,7 @@ local function hand_back(record, delay, reason, draining)
     herald_due(now + delay)
   else
     remember_attempt(record, 'RELEASED', failure)
+    happened(record, 'retry', 'RELEASED')
     place(record, 'READY', record.order)
     herald('ready')
   end
@@ -46,4 +49,4 @@ for at = 4, #ARGV, 5 do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

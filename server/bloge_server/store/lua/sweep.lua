@@ -12,7 +12,9 @@
 -- Atomic: the whole pass
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local limit = tonumber(ARGV[4])
 local progress = false -- whether this pass moved anything: what only a later release can read stays due
@@ -83,4 +85,4 @@ if earliest and (not ahead or earliest < ahead) then ahead = earliest end
 for i = 1, #gone do index_remove(keys.finished, gone[i]) end
 commit()
 for i = 1, #gone do redis.call('UNLINK', item_key .. gone[i]) end
-return { promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded }
+return told({ promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded })

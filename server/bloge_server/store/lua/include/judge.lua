@@ -86,6 +86,7 @@ end
 
 -- Keeps an output that came too late, once for each token, the latest few. Returns the fact for the answer.
 local function keep_late_output(record, fence, reason, output)
+  happened(record, 'late_output', reason)
   local size = #output
   if size > LATE_OUTPUT_BYTES then output = '' end
   local fences = {}

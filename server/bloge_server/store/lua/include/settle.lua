@@ -6,8 +6,6 @@ local LOSS_JITTER = 500 -- ms
 local MAX_BACKOFF = 604800000 -- ms, 7 days
 local NOW = int(now)
 local dice_thrown = 0
-local outboxes = {} -- key of each reply group met in this call
-local outcomes -- how many outcomes the topic has ever had: the order of its outboxes
 
 -- Returns numbers spread over [0, 1) from the one that the caller gave (additive recurrence by the golden ratio).
 local function dice()
@@ -24,16 +22,9 @@ end
 local function emit(record, kind)
   record.outcome, record.outcome_at, record.changed = kind, NOW, true
   if record.suspend_deadline ~= NONE then index_remove(keys.deadlines, record.id) end
+  happened(record, 'outcome', kind)
   if record.reply_group ~= NONE then
-    outcomes = (outcomes or tonumber(redis.call('HGET', keys.topic, 'outcomes') or 0)) + 1
-    counters.outcomes = outcomes
-    local outbox = outboxes[record.reply_group]
-    if not outbox then
-      outbox = base .. 'outbox:' .. record.reply_group
-      outboxes[record.reply_group] = outbox
-      herald('outcome ' .. record.reply_group)
-    end
-    index_add(outbox, outcomes, record.id)
+    outbox_add(record.reply_group, record.id, NOW)
   elseif record.status ~= 'DEAD_LETTER' then
     index_add(keys.finished, now + RETENTION, record.id)
   end
@@ -41,6 +32,7 @@ local function emit(record, kind)
 end
 
 local function dead_letter(record, reason)
+  happened(record, 'dead_letter', reason)
   put(record, 'dead_reason', reason)
   place(record, 'DEAD_LETTER', now)
   local _, _, _, on_dead_letter = rules(record)
@@ -49,6 +41,7 @@ end
 
 -- Drops a dead letter; a node that still waits resumes with outcome FAILED.
 local function discard(record)
+  happened(record, 'discarded', '')
   place(record, 'CANCELLED')
   if record.outcome == NONE then
     emit(record, 'FAILED')
@@ -112,6 +105,7 @@ local function expire(record)
   local limit = attempt_end(record)
   if record.received == '0' then
     remember_attempt(record, 'OFFER_EXPIRED')
+    happened(record, 'retry', 'OFFER_EXPIRED')
     place(record, 'READY', record.order)
     herald('ready')
   elseif limit and limit <= now then

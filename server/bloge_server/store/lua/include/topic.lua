@@ -10,6 +10,9 @@ local base = string.sub(keys.ready, 1, -6) -- all keys of a topic share this beg
 
 local item_key = base .. 'item:'
 
+-- The score of a ready item is (99 - priority) * 2^46 + sequence: that many items keep their place within a priority.
+local PRIORITY_STEP = 70368744177664
+
 -- Every record names the schema of the release that created it. A release reads its own and its predecessor's, and leaves
 -- a later one's alone: servers of two adjacent releases share a store while they are replaced one by one.
 local SCHEMA = '1'
