@@ -70,7 +70,7 @@ def _thing(module: ModuleType, name: str) -> Iterator[str]:
         yield _code(_signature(node))
         yield _prose(ast.get_docstring(node) or "")
     else:
-        yield _code(ast.unparse(node))
+        yield _code(_written(node))
         yield _prose(doc)
 
 
@@ -110,7 +110,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
     constructor = next((each for each in _functions(node) if each.name == "__init__"), None)
     if node.name in MADE_BY_THE_WORKER:
         constructor = None
-    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    bases = ", ".join(_written(base) for base in node.bases)
     heading = f"class {node.name}({bases})" if bases else f"class {node.name}"
     yield _code(heading if constructor is None else _signature(constructor, node.name))
     yield _prose(ast.get_docstring(node) or "")
@@ -133,18 +133,18 @@ def _functions(node: ast.ClassDef) -> Iterable[ast.FunctionDef | ast.AsyncFuncti
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """Yield the fields of a class with their texts."""
     for each, text in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
-        if isinstance(each, ast.AnnAssign) and not ast.unparse(each.target).startswith("_"):
+        if isinstance(each, ast.AnnAssign) and not _written(each.target).startswith("_"):
             yield _declaration(each), _text(text)
 
 
 def _declaration(node: ast.AnnAssign) -> str:
     """Return a field with its default, however that is written."""
-    name, kind, value = ast.unparse(node.target), _type(node.annotation), node.value
-    if isinstance(value, ast.Call) and ast.unparse(value.func) in {"field", "dataclasses.field"}:
+    name, kind, value = _written(node.target), _type(node.annotation), node.value
+    if isinstance(value, ast.Call) and _written(value.func) in {"field", "dataclasses.field"}:
         given = {each.arg: each.value for each in value.keywords}
         factory = given.get("default_factory")
         value = ast.Call(func=factory, args=[], keywords=[]) if factory else given.get("default")
-    return f"{name}: {kind}" + (f" = {ast.unparse(value)}" if value else "")
+    return f"{name}: {kind}" + (f" = {_written(value)}" if value else "")
 
 
 def _member(owner: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
@@ -181,7 +181,7 @@ def _arguments(arguments: ast.arguments) -> Iterator[str]:
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:
     kind = f": {_type(argument.annotation)}" if argument.annotation else ""
-    return f"{argument.arg}{kind}" + (f" = {ast.unparse(default)}" if default else "")
+    return f"{argument.arg}{kind}" + (f" = {_written(default)}" if default else "")
 
 
 def _type(annotation: ast.expr | None) -> str:
@@ -190,7 +190,12 @@ def _type(annotation: ast.expr | None) -> str:
         return "None"
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return annotation.value
-    return ast.unparse(annotation)
+    return _written(annotation)
+
+
+def _written(node: ast.AST) -> str:
+    """Return code as our formatter writes it."""
+    return ast.unparse(node).replace("'", '"')
 
 
 def _code(text: str) -> str:
