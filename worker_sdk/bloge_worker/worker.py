@@ -132,8 +132,8 @@ class Worker:
                 killed when the lease is lost, for native code that holds the interpreter lock and for `def` that must
                 be stoppable. The function must then be importable by its name.
             concurrency: how many items it runs at once; None: as many as there are slots, for processes as many as
-                there are processors. Items over the limit wait, under their lease, in a slot; where every handler has a
-                limit, the worker holds no more items than these sum up to.
+                there are processors. Items over the limit wait, under their lease, in a slot; where every handler of a
+                topic has a limit, the worker asks for no more items of the topic than these sum up to.
             raw: the input is the payload's bytes as enqueued, and returned bytes are the output as they are.
 
         Raises:
