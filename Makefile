@@ -59,7 +59,7 @@ verify: install ## Check style, types, imports and generated files; changes noth
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python protos/generate.py --check
-	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m docs.generate --check
 	@echo "verify: all checks passed"
 
 .PHONY: fix
@@ -73,7 +73,7 @@ proto: install ## Generate the Python stubs from the protos
 
 .PHONY: docs
 docs: install ## Generate the pages that repeat code
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 .PHONY: load
 load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once
