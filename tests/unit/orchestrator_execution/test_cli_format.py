@@ -145,12 +145,3 @@ def test_an_imported_file_must_be_text(bloge: Bloge, tmp_path: Path) -> None:
     (tmp_path / "lib.bloge").write_bytes(b"graph \xff")
     result = bloge("validate", "-", stdin='import "./lib" as lib graph g { node s : lib {} }')
     assert "lib.bloge is not UTF-8 text: byte 6 does not fit" in result.stdout
-
-
-def test_run_follows_imports(bloge: Bloge, tmp_path: Path) -> None:
-    """A graph of transforms needs no control plane."""
-    (tmp_path / "lib.bloge").write_text("graph lib { transform t { y = ctx.x * 2 } }")
-    (tmp_path / "g.bloge").write_text('import "./lib" as lib graph g { node s : lib { input { x = ctx.x } } }')
-    result = bloge("run", "g.bloge", "--input", '{"x": 21}')
-    assert result.exit_code == 0
-    assert '"y": 42' in result.stdout
