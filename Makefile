@@ -79,6 +79,10 @@ docs: install ## Generate the pages that repeat code
 load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once
 	@$(BIN)/python -m benchmarks.load --items $${N:-50000} --workers $${W:-1}
 
+.PHONY: bench-foreach
+bench-foreach: install ## Measure what deciding costs in a foreach over N=5000 items
+	@$(BIN)/python -m benchmarks.foreach $${N:-5000}
+
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again
 	@$(BIN)/python requirements/pin.py
