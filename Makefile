@@ -76,8 +76,8 @@ docs: install ## Generate the pages that repeat code
 	@$(BIN)/python docs/generate.py
 
 .PHONY: load
-load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once
-	@$(BIN)/python -m benchmarks.load --items $${N:-50000} --workers $${W:-1}
+load: install ## Put the load PROFILE=drain on a server and check that every item ended exactly once; flags with ARGS="..."
+	@$(BIN)/bloge-load $${PROFILE:-drain} $(ARGS)
 
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again
