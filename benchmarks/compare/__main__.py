@@ -43,9 +43,8 @@ def _chosen(names: Sequence[str]) -> list[System]:
     """Return ours, and those peers that were named, or that are installed; say which are left out."""
     for system in SYSTEMS:
         if not system.is_installed:
-            print(
-                f"{system.title}: left out; 'python -m benchmarks.peers.install {system.name}' installs it", flush=True
-            )
+            how = f"python -m benchmarks.peers.install {system.name}"
+            print(f"{system.title}: left out; '{how}' installs it", flush=True)
     return [each for each in SYSTEMS if each.is_installed and (not names or each.is_ours or each.name in names)]
 
 

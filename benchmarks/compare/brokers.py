@@ -112,6 +112,7 @@ def _temporal(folder: Path) -> Iterator[Running]:
     port = _free_port()
     command = [str(install.binary("temporal", "temporal")), "server", "start-dev", "--headless", "--log-level", "error"]
     command += ["--ip", "127.0.0.1", "--port", str(port), "--db-filename", str(folder / "temporal.db")]
+    command += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
     with _process(command, folder) as process:
         _until_open(port, process)
         yield Running(f"127.0.0.1:{port}", lambda: {"broker": [process.pid]}, lambda: 0)

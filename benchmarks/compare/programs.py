@@ -49,12 +49,12 @@ class Client:
         """Its process."""
         return self._process.pid
 
-    def ask(self, do: str, **members: Any) -> dict[str, Any]:
+    def ask(self, do: str, **members: str | float) -> dict[str, Any]:
         """Give a command and return its answer."""
         self.tell(do, **members)
         return self.reply()
 
-    def tell(self, do: str, **members: Any) -> None:
+    def tell(self, do: str, **members: str | float) -> None:
         """Give a command; `reply` returns its answer later."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": do, **members}).encode() + b"\n")

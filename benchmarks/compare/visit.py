@@ -21,6 +21,7 @@ _POLL_SECONDS = 0.1
 _WARM_UP = 25
 _CHECKED = 200
 """Kept results that are read after a drain."""
+_LOOKS, _MOMENT_SECONDS = 5, 1.0
 _HELD = 10
 
 
@@ -116,13 +117,21 @@ class Visitor:
             # Ours counts until the outcomes have arrived at the client, which is more than the others are asked for.
             ended = self._client.reply()["last"] if self._system.is_ours else None
             spent = {name: now - used[name] for name, now in self._processor_time(started).items()}
+            self._check(prefix, count)
         noted = notes.read(self._notes(prefix))
         visit.drain_per_s[number] = notes.rate(noted, ended)
         visit.cpu_us_per_item[number] = {name: cpu / max(1, count - ran) * 1e6 for name, cpu in spent.items()}
         visit.problems += [f"{prefix}: {problem}" for problem in notes.problems(noted, prefix, count)]
-        every = max(1, count // _CHECKED)
-        if wrong := self._client.ask("check", prefix=prefix, count=count, every=every)["wrong"]:
-            visit.problems.append(f"{prefix}: {len(wrong)} kept results are wrong, for example of {wrong[0]}")
+
+    def _check(self, prefix: str, count: int) -> None:
+        """Read some of the kept results; a handler ends before its result is kept, so give that a moment."""
+        wrong: list[str] = []
+        for _ in range(_LOOKS):
+            wrong = self._client.ask("check", prefix=prefix, count=count, every=max(1, count // _CHECKED))["wrong"]
+            if not wrong:
+                return
+            time.sleep(_MOMENT_SECONDS)
+        self._visit.problems.append(f"{prefix}: {len(wrong)} kept results are wrong, for example of {wrong[0]}")
 
     def latency(self, rate: int, seconds: float) -> None:
         """Measure the time from enqueue to result at a steady rate."""

@@ -6,7 +6,6 @@ import signal
 
 import nats
 import uvloop
-from nats.errors import TimeoutError as NothingCame
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
 
 from benchmarks.peers.contract import HOLD, Surroundings, handle
@@ -53,7 +52,7 @@ async def work(where: Surroundings) -> None:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         try:
             messages = await subscription.fetch(where.slots - len(running), timeout=_FETCH_SECONDS)
-        except NothingCame:
+        except TimeoutError:
             continue
         for message in messages:
             task = asyncio.create_task(run(message))
