@@ -60,6 +60,7 @@ verify: install ## Check style, types, imports and generated files; changes noth
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python protos/generate.py --check
 	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m benchmarks.report --check
 	@echo "verify: all checks passed"
 
 .PHONY: fix
@@ -78,6 +79,21 @@ docs: install ## Generate the pages that repeat code
 .PHONY: load
 load: install ## Put the load PROFILE=drain on a server and check that every item ended exactly once; flags with ARGS="..."
 	@$(BIN)/bloge-load $${PROFILE:-drain} $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: install ## Install what ours is measured beside, each in an environment of its own
+	@$(BIN)/python -m benchmarks.peers.install
+
+.PHONY: bench
+bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md
+	@results=$$(mktemp benchmarks/results/bench-XXXXXX) \
+	  && $(BIN)/python -m benchmarks.compare --out $$results && $(BIN)/python -m benchmarks.scale --out $$results \
+	  && $(BIN)/python -m benchmarks.report $$results
+
+.PHONY: bench-smoke
+bench-smoke: install ## Run every benchmark with tiny sizes, with those peers that are installed
+	@results=$$(mktemp -d) && $(BIN)/python -m benchmarks.compare --smoke --out $$results/bench.jsonl \
+	  && $(BIN)/python -m benchmarks.scale --smoke --out $$results/bench.jsonl && rm -r $$results
 
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again

@@ -160,7 +160,7 @@ SYSTEMS: Sequence[System] = (
         [_TEMPORAL, "-m", "benchmarks.peers.temporal.client"],
         slots=100,
         items=200,
-        settings="one workflow of one activity; 100 at once, 10 pollers each; 50 starts in flight",
+        settings="one workflow of one activity; 100 at once, 10 pollers; SQLite file with journal_mode=wal",
         rates=(50,),
     ),
 )
