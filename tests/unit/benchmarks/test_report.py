@@ -17,22 +17,15 @@ RUN = {"kind": "run", "when": "now", "smoke": False, "hardware": dict.fromkeys((
 
 def visit(system: str, drained: float, *, beside: str = "", **members: Any) -> dict[str, Any]:
     """Return the record of a visit."""
-    empty = {
-        "versions": {},
+    record: dict[str, Any] = {"kind": "visit", "system": system, "title": system, "beside": beside or system}
+    record |= {"enqueue_per_s": 0.0, "stored_bytes_per_item": 0.0, "drain_per_s": {"1": drained}, "recovery_s": None}
+    return {
+        **record,
         "settings": "",
+        "versions": {},
         "latency_ms": {},
         "cpu_us_per_item": {},
-        "recovery_s": None,
         "problems": [],
-    }
-    figures = {"enqueue_per_s": 0.0, "stored_bytes_per_item": 0.0, "drain_per_s": {"1": drained}}
-    return {
-        "kind": "visit",
-        "system": system,
-        "title": system,
-        "beside": beside or system,
-        **empty,
-        **figures,
         **members,
     }
 
@@ -47,13 +40,8 @@ def test_a_figure_is_the_median_of_its_visits() -> None:
 
 def test_a_ratio_compares_what_was_measured_side_by_side() -> None:
     """The machine may be slower an hour later; ours beside another peer does not count."""
-    records = [
-        visit("bloge", 30, beside="bullmq"),
-        visit("bullmq", 10),
-        visit("bloge", 90, beside="arq"),
-        visit("arq", 9),
-    ]
-    found = Digest([RUN, *records])
+    first = [visit("bloge", 30, beside="bullmq"), visit("bullmq", 10)]
+    found = Digest([RUN, *first, visit("bloge", 90, beside="arq"), visit("arq", 9)])
     assert found.ratio("bullmq", digest.drain(1)) == 3
     assert found.ratio("arq", digest.drain(1)) == 10
     assert found.ratio("saq", digest.drain(1)) is None
