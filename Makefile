@@ -86,9 +86,10 @@ bench-peers: install ## Install what ours is measured beside, each in an environ
 
 .PHONY: bench
 bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md
-	@results=$$(mktemp benchmarks/results/bench-XXXXXX) \
-	  && $(BIN)/python -m benchmarks.compare --out $$results && $(BIN)/python -m benchmarks.scale --out $$results \
-	  && $(BIN)/python -m benchmarks.report $$results
+	@results=benchmarks/results/bench-$$(date -u +%Y%m%dT%H%M%SZ).jsonl; status=0; \
+	  $(BIN)/python -m benchmarks.compare --out $$results || status=1; \
+	  $(BIN)/python -m benchmarks.scale --out $$results || status=1; \
+	  $(BIN)/python -m benchmarks.report $$results; exit $$status
 
 .PHONY: bench-smoke
 bench-smoke: install ## Run every benchmark with tiny sizes, with those peers that are installed
@@ -101,5 +102,5 @@ lock: install ## Pin the third-party dependencies again
 
 .PHONY: clean
 clean: ## Remove .venv, caches and ./data
-	@rm -rf $(VENV) data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) benchmarks/.cache benchmarks/peers/bullmq/node_modules data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,11 @@ class Turn(NamedTuple):
     """The peer beside which ours is measured; the system's own name for a peer."""
 
 
+def alone(systems: Sequence[System], sizes: Sizes) -> Iterator[Turn]:
+    """Yield one turn for each system, where nothing is compared."""
+    return (Turn(system, sizes, system.name) for system in systems)
+
+
 def turns(systems: Sequence[System], sizes: Sizes) -> Iterator[Turn]:
     """Yield the turns of one round: before each other system, ours comes, so that both meet the same machine.
 

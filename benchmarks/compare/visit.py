@@ -41,7 +41,7 @@ class Sizes:
 
 
 FULL = Sizes(share=1.0, latency_seconds=5.0)
-SMOKE = Sizes(share=0.01, latency_seconds=0.5)
+SMOKE = Sizes(share=0.01, latency_seconds=0.5, workers=(1,))
 
 
 @dataclass(slots=True)
