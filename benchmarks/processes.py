@@ -78,6 +78,7 @@ class Server:
         """
         folder = tempfile.TemporaryDirectory(prefix="bloge-load-")
         command = [sys.executable, "-m", "bloge_server", "--listen", "127.0.0.1:0", "--data-dir", folder.name]
+        command += ["--http-listen", "127.0.0.1:0"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BLOGE_")}
         log = Path(folder.name, "server.log")  # a file: nobody has to read it for the server to go on
         with log.open("wb") as output:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from chaos.history import Recorder
 from chaos.plan import Fault, Kind
 from chaos.processes import Supervised
-from chaos.proxy import Proxy
+from support.proxy import Proxy
 
 _DELAY_SECONDS = 0.15
 _AFTER_FLUSH_SECONDS = 0.4
@@ -107,16 +107,18 @@ async def _cut(proxy: Proxy, seconds: float) -> dict[str, Any]:
 
 
 async def _delay(proxy: Proxy, seconds: float) -> dict[str, Any]:
-    before, proxy.delay = proxy.delayed, _DELAY_SECONDS
+    before = proxy.delayed
+    proxy.slow_down(_DELAY_SECONDS)
     await asyncio.sleep(seconds)
-    proxy.delay = 0.0
+    proxy.slow_down(0.0)
     return {"delayed": proxy.delayed - before}
 
 
 async def _half_open(proxy: Proxy, seconds: float) -> dict[str, Any]:
-    before, proxy.swallowing = proxy.swallowed, True
+    before = proxy.swallowed
+    proxy.swallow()
     await asyncio.sleep(seconds)
-    proxy.swallowing = False
+    proxy.swallow(swallowing=False)
     proxy.sever_damaged()
     return {"swallowed": proxy.swallowed - before}
 

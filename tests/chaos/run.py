@@ -16,10 +16,10 @@ from chaos.items import ItemSource
 from chaos.layout import SERVERS, WORKERS
 from chaos.nemesis import Nemesis
 from chaos.processes import Supervised, free_port, server_command, store_command
-from chaos.proxy import Proxy
 from chaos.reader import read_final, read_rest
 from chaos.watcher import Watcher, replay_for_ever
 from chaos.worker import command as worker_command
+from support.proxy import Proxy
 
 _START_SECONDS = 20.0
 _SETTLE_SECONDS = 45.0

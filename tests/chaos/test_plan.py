@@ -10,7 +10,7 @@ from chaos import history, plan
 from chaos.history import Recorder
 from chaos.items import MIX, ItemSource
 from chaos.plan import Kind
-from chaos.proxy import Link, Proxy
+from support.proxy import Link, Proxy
 
 
 @pytest.mark.parametrize("duration", [10.0, 60.0])
@@ -72,11 +72,11 @@ class Side:
 async def test_a_half_open_link_swallows(*, swallowing: bool) -> None:
     """Bytes pass a link, or vanish and damage it; the end of one side ends both."""
     proxy, near, far, reader = Proxy(("127.0.0.1", 1)), Side(), Side(), asyncio.StreamReader()
-    proxy.swallowing = swallowing
+    proxy.up.swallowing = swallowing
     link: Any = Link(proxy, cast("Any", near), cast("Any", far))
     reader.feed_data(b"bytes")
     reader.feed_eof()
-    await link.pump(reader, far)
+    await link.pump(reader, far, proxy.up)
     assert (far.written, proxy.swallowed) == ((b"", 5) if swallowing else (b"bytes", 0))
     assert link.damaged is swallowing
     assert near.aborted

@@ -201,14 +201,27 @@ class Wire:
         self, max_items: int = 1, *, worker: str = "w1", wait: float = 0, **request: Any
     ) -> list[lease_pb2.Lease]:
         """Claim items."""
+        return list(self.claim_response(max_items, worker=worker, wait=wait, **request).leases)
+
+    def claim_response(
+        self, max_items: int = 1, *, worker: str = "w1", wait: float = 0, **request: Any
+    ) -> worker_calls.ClaimResponse:
+        """Claim items; return the whole answer."""
         wanted = {"namespace": self.namespace, "worker_topic": TOPIC, "wait_timeout": seconds(wait), **request}
         call = worker_calls.ClaimRequest(worker_id=worker, max_items=max_items, **wanted)
-        return list(self.workers.Claim(call, timeout=PATIENCE).leases)
+        return self.workers.Claim(call, timeout=PATIENCE)
 
     def claim_one(self, **request: Any) -> lease_pb2.Lease:
         """Claim exactly one item."""
         (lease,) = self.claim(**request)
         return lease
+
+    def register(self, worker: str, *topics: str, **request: Any) -> worker_calls.RegisterResponse:
+        """Announce a worker."""
+        call = worker_calls.RegisterRequest(
+            namespace=self.namespace, worker_id=worker, worker_topics=topics or (TOPIC,), **request
+        )
+        return self.workers.Register(call, timeout=PATIENCE)
 
     def heartbeat(self, lease: lease_pb2.Lease, **report: Any) -> lease_pb2.Verdict:
         """Extend a lease."""

@@ -25,7 +25,7 @@ from bloge_worker.errors import (
 )
 from bloge_worker.handlers import Executor
 from bloge_worker.outcomes import GraphCancelled
-from bloge_worker.stats import WorkerStats
+from bloge_worker.stats import HandlerStats, WorkerStats
 from bloge_worker.worker import Worker
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Executor",
     "GraphCancelled",
     "HandlerError",
+    "HandlerStats",
     "ProgressTooLarge",
     "Reject",
     "Release",

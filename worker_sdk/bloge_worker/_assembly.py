@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from math import inf
 from random import Random
 
 from bloge_worker._core import WorkerCore
@@ -11,7 +13,9 @@ from bloge_worker._executors import AsyncExecutor
 from bloge_worker._lease_keeper import Inbox, LeaseKeeper
 from bloge_worker._loop_watch import LoopWatch
 from bloge_worker._processes import check_importable
+from bloge_worker._run_log import log_end
 from bloge_worker._runs import Ended, RunServices
+from bloge_worker._tally import Tally
 from bloge_worker._transport import GrpcTransport, Transport
 from bloge_worker.config import WorkerConfig
 from bloge_worker.errors import WorkerRefused
@@ -27,32 +31,41 @@ class Engine:
         handlers: what to run; checked here.
         clock: monotonic seconds.
         transport: opens streams.
+        on_ended: called when the worker has ended, on the lease keeper's thread.
 
     Raises:
         HandlerError: a handler for processes is not importable by its name.
     """
 
     def __init__(
-        self, config: WorkerConfig, handlers: HandlerRegistry, clock: Callable[[], float], transport: Transport
+        self,
+        config: WorkerConfig,
+        handlers: HandlerRegistry,
+        clock: Callable[[], float],
+        transport: Transport,
+        on_ended: Callable[[], object],
     ) -> None:
         check_importable(handlers)
-        self._config = config
+        self._config = replace(config, slots=handlers.capacity(config.slots))
         self._clock = clock
+        self._tally = Tally(handlers)
+        self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._connected: asyncio.Future[None] = self._loop.create_future()
+        self._loop_watch = LoopWatch(self._loop, clock)
         self._inbox = Inbox()
-        self._core = WorkerCore(config, handlers.topics(), Random())
+        self._core = WorkerCore(self._config, handlers.topics(), Random())
         self._dispatcher = self._make_dispatcher(handlers)
         self._keeper = LeaseKeeper(
             core=self._core,
             dispatcher=self._dispatcher,
             transport=transport,
             inbox=self._inbox,
-            loop_watch=LoopWatch(self._loop, clock),
+            loop_watch=self._loop_watch,
             clock=clock,
             on_connected=lambda: self._tell_loop(lambda: _settle(self._connected, None)),
-            on_end=lambda error: self._tell_loop(lambda: self._end(error)),
+            on_end=self._keeper_ended,
         )
 
     def start(self) -> None:
@@ -91,20 +104,30 @@ class Engine:
             await asyncio.shield(self._ended)
 
     def healthy(self) -> bool:
-        """Tell whether the server was heard within the silence limit."""
-        return self._core.is_healthy(self._clock())
+        """Tell whether the worker runs and has heard from the server within the silence limit."""
+        return not self._ended.done() and self._core.is_healthy(self._clock())
 
     def stats(self) -> WorkerStats:
         """Return the counters so far."""
-        holdings = self._core.holdings
+        core, holdings = self._core, self._core.holdings
+        heard_ago = self._clock() - core.heard_at
         return WorkerStats(
+            slots=self._config.slots,
             held=len(holdings.leases),
+            stopping=holdings.leases.stopping,
             done=holdings.done,
             failed=holdings.failed,
+            unknown_operators=self._dispatcher.unknown_operators,
             accepted=holdings.reports.accepted,
             rejected=holdings.reports.rejected,
             unverdicted=len(holdings.reports),
-            sessions=self._core.sessions_opened,
+            sessions=core.sessions_opened,
+            connected=core.is_connected,
+            draining=core.is_draining,
+            heard_seconds_ago=None if heard_ago == inf else heard_ago,
+            loop_lag=self._loop_watch.lag,
+            verdicts=holdings.reports.verdicts.copy(),
+            handlers=self._tally.handlers(),
         )
 
     def _make_dispatcher(self, handlers: HandlerRegistry) -> Dispatcher:
@@ -128,11 +151,17 @@ class Engine:
     def _take_ended(self, ended: list[Ended], now: float) -> None:
         for run, report in ended:
             self._dispatcher.forget(run)
+            self._tally.ended(run.handler, report, None if run.began_at is None else now - run.began_at)
+            log_end(run, report)
             self._core.finished(run.held, report, now)
 
     def _tell_loop(self, call: Callable[[], object]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(call)
+
+    def _keeper_ended(self, error: Exception | None) -> None:
+        self._on_ended()
+        self._tell_loop(lambda: self._end(error))
 
     def _end(self, error: Exception | None) -> None:
         refusal = self._core.refusal
@@ -141,9 +170,11 @@ class Engine:
         _settle(self._ended, error)
 
 
-def assemble(config: WorkerConfig, handlers: HandlerRegistry, clock: Callable[[], float]) -> Engine:
+def assemble(
+    config: WorkerConfig, handlers: HandlerRegistry, clock: Callable[[], float], on_ended: Callable[[], object]
+) -> Engine:
     """Return a worker's engine on the running event loop, speaking gRPC."""
-    return Engine(config, handlers, clock, GrpcTransport(config))
+    return Engine(config, handlers, clock, GrpcTransport(config), on_ended)
 
 
 def _settle(future: asyncio.Future[None], error: Exception | None) -> None:

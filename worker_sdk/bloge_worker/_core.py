@@ -1,10 +1,11 @@
 """What a worker decides: which session to keep, what to run, stop and say. No I/O, no threads, no clock."""
 
 import logging
+from collections.abc import Iterable
 from math import inf
 from random import Random
 
-from bloge.remote_workers.v1 import work_stream_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._backoff import HEALTHY_AFTER, Backoff
 from bloge_worker._credits import CreditWindow
 from bloge_worker._drain import Drain, Phase
@@ -13,7 +14,8 @@ from bloge_worker._effects import Effects, StreamEnd
 from bloge_worker._holdings import Holdings
 from bloge_worker._leases import HeldLease
 from bloge_worker._reports import MAX_FRAME_BYTES
-from bloge_worker._session import LEAVE_TIMEOUT, MOST_NAMED_LEASES, OfferGap, Session
+from bloge_worker._session import LEAVE_TIMEOUT, WELCOME_TIMEOUT, OfferGap, Session, nameable
+from bloge_worker._twin import Twin
 from bloge_worker.config import WorkerConfig
 from bloge_worker.outcomes import Report
 
@@ -41,14 +43,18 @@ class WorkerCore:
         self.sessions_opened = 0
         self.max_payload_bytes = DEFAULT_MAX_PAYLOAD
         self.refusal: StreamEnd | None = None
+        self.heard_at = -inf
+        """When a frame last came from the server, in whatever session."""
         self._config = config
         self._topics = worker_topics
+        self._silence_limit = WELCOME_TIMEOUT
         self._backoff = Backoff(random)
         self._connect_at = inf
         self._last_number = 0
         self._sessions: dict[int, Session] = {}
         self._active: Session | None = None
         self._drain = Drain()
+        self._twin = Twin()
         self._effects = Effects()
 
     @property
@@ -61,10 +67,14 @@ class WorkerCore:
         """True while there is a welcomed session."""
         return self._active is not None
 
+    @property
+    def is_draining(self) -> bool:
+        """True once the worker is leaving."""
+        return self._drain.begun
+
     def is_healthy(self, now: float) -> bool:
-        """Tell whether the server was heard within the silence limit."""
-        session = self._active
-        return session is not None and now - session.last_heard < session.silence_limit
+        """Tell whether the server was heard within the silence limit, in whatever session."""
+        return now - self.heard_at < self._silence_limit
 
     def start(self, now: float) -> None:
         """Begin: open the first session."""
@@ -75,7 +85,8 @@ class WorkerCore:
         session = self._sessions.get(number)
         if session is None:
             return
-        session.last_heard = now
+        self.heard_at = now
+        session.heard(now)
         match response.WhichOneof("frame"):
             case "offers":
                 self._offered(session, response.offers, now)
@@ -88,7 +99,7 @@ class WorkerCore:
             case "ping":
                 session.take_ping(response.ping)
             case "draining":
-                self._server_leaves(session, response.draining, now)
+                self._asked_to_leave(session, response.draining, now)
             case _:
                 _log.debug("a frame of a kind that this SDK does not know")
 
@@ -99,6 +110,13 @@ class WorkerCore:
     def progressed(self, held: HeldLease, details: bytes) -> None:
         """Take progress of a handler."""
         self.holdings.progressed(held, details)
+
+    def answered(self, verdicts: Iterable[lease_pb2.Verdict], now: float, *, wholly: bool) -> None:
+        """Take the verdicts on reports by unary calls; `wholly` is false if some of the calls failed."""
+        if wholly:
+            self.heard_at = now
+        self.holdings.judged(verdicts, now)
+        self._twin.answered(self.holdings, now, wholly=wholly)
 
     def drain(self, now: float, grace: float) -> None:
         """Take no more work; hand back what has not ended after `grace` seconds. Idempotent."""
@@ -115,6 +133,7 @@ class WorkerCore:
         self._drain.hurry(now)
         self.holdings.stop_all()
         self.holdings.abandon_all(now)
+        self._twin.hurry(now)
 
     def stream_ended(self, number: int, end: StreamEnd, now: float) -> None:
         """Take the end of a stream, whoever ended it and however."""
@@ -124,6 +143,7 @@ class WorkerCore:
         if session is self._active:
             self._active = None
             self.holdings.disconnected(session)
+            self._twin.lost_session(now)
         self._note_health(session, now)
         if end.refused and not self.sessions_opened:
             self.refusal = end
@@ -136,7 +156,7 @@ class WorkerCore:
     def tick(self, now: float) -> None:
         """Do what is due."""
         # Before a session is opened: Hello must not name a lease that has just run out.
-        self.holdings.check(now, connected=self.is_connected)
+        self.holdings.check(now, connected=self.is_connected or self._twin.is_due(now))
         if now >= self._connect_at:
             self._open_session(now)
         for session in list(self._sessions.values()):
@@ -149,7 +169,7 @@ class WorkerCore:
         """Return when `tick` has something to do, if nothing happens before."""
         sessions = (session.wakeup() for session in self._sessions.values())
         holdings = self.holdings.wakeup(connected=self.is_connected)
-        return min(self._connect_at, holdings, self._drain.deadline, *sessions)
+        return min(self._connect_at, holdings, self._twin.wakeup(self.holdings), self._drain.deadline, *sessions)
 
     def flush(self, now: float) -> Effects:
         """Return what is to be done, and forget it."""
@@ -157,6 +177,8 @@ class WorkerCore:
             self._send(session, *session.control_frames())
         if self._active is not None:
             self._flush_reports(self._active, now)
+        elif self._twin.is_due(now):
+            self._effects.unary = self._twin.take(self.holdings, now)
         effects, self._effects = self._effects, Effects()
         effects.starts, self.holdings.starts = self.holdings.starts, []
         effects.cancels, self.holdings.cancels = self.holdings.cancels, []
@@ -165,7 +187,9 @@ class WorkerCore:
     def _flush_reports(self, session: Session, now: float) -> None:
         holdings = self.holdings
         holdings.send_progress(now)
-        self._send(session, *holdings.reports.frames(session.max_reports))
+        for frame in holdings.reports.frames(session.max_reports):
+            session.asked(now)
+            self._send(session, frame)
         if not self._drain.begun and not session.leaving:
             grant = session.credits.grant(len(holdings.leases), holdings.leases.payload_bytes)
             if grant is not None:
@@ -178,7 +202,7 @@ class WorkerCore:
             number=self._last_number,
             opened_at=now,
             credits=CreditWindow(self._config.slots, self._config.max_held_bytes),
-            named=self.holdings.leases.live()[:MOST_NAMED_LEASES],
+            named=nameable(self.holdings.leases.live()),
             last_heard=now,
         )
         self._sessions[session.number] = session
@@ -191,12 +215,14 @@ class WorkerCore:
         session.welcome(welcome, now)
         _log.info("session %s open with server %s", welcome.session_id, welcome.server_version or "(no version)")
         self.sessions_opened += 1
+        self._silence_limit = session.silence_limit
         self.max_payload_bytes = min(welcome.max_payload_bytes or DEFAULT_MAX_PAYLOAD, MOST_PAYLOAD)
         self.holdings.leases.heartbeat_interval = seconds_of(welcome.heartbeat_interval) or inf
         if self._active is not None:
             self._active.close_at = now + LEAVE_TIMEOUT
             self._effects.closes.append(self._active.number)
         self._active = session
+        self._twin.found_session()
         self.holdings.resumed(session, welcome.held_leases)
         if self._drain.begun:
             self._send(session, _drain_frame())
@@ -212,9 +238,14 @@ class WorkerCore:
         if is_new:
             self.holdings.offered(session, offers.leases, now, draining=self._drain.begun)
 
+    def _asked_to_leave(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
+        if draining.worker:
+            _log.warning("told to leave: %s", draining.reason or "no reason given")
+            self.drain(now, self._config.drain_grace)
+        elif not session.leaving:
+            self._server_leaves(session, draining, now)
+
     def _server_leaves(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
-        if session.leaving:
-            return
         session.leaving = True
         self._note_health(session, now)
         self._plan_session(StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)
@@ -250,6 +281,7 @@ class WorkerCore:
             self.holdings.stop_all()
         elif phase is Phase.FLUSHING:
             self.holdings.abandon_all(now)
+            self._twin.hurry(now)
         elif phase is Phase.OVER:
             self._leave()
 

@@ -1,7 +1,6 @@
 """Brings leases to handlers and handlers' ends back to the core. Lives on the lease keeper's thread."""
 
 import logging
-import os
 from collections.abc import Callable
 from math import inf
 
@@ -9,6 +8,7 @@ from bloge_worker._executors import AsyncExecutor, RunExecutor, ThreadExecutor
 from bloge_worker._leases import HeldLease
 from bloge_worker._payload import decode_payload
 from bloge_worker._processes import ChildProcesses
+from bloge_worker._run_log import log_stop
 from bloge_worker._runs import OnEnded, Run, RunServices
 from bloge_worker.handlers import Handler, HandlerRegistry
 from bloge_worker.outcomes import Report, report_release
@@ -60,6 +60,8 @@ class Dispatcher:
         self.runs_on_loop = 0
         """How many `async` handlers run or wait."""
         self._runs: dict[HeldLease, Run] = {}
+        self.unknown_operators = 0
+        """Items handed back because no handler takes their operator."""
         self._warned_at: dict[tuple[str, str], float] = {}
 
     def start(self, leases: list[HeldLease]) -> None:
@@ -81,7 +83,7 @@ class Dispatcher:
         run = self._runs.get(held)
         if run is None:
             return
-        _log.warning("stopping the handler of %s/%s: %s", *held.key, reason)
+        log_stop(run, reason, self._clock())
         run.cancellation.cancel(reason)
         self._executors[run.handler].cancel(run)
 
@@ -110,6 +112,7 @@ class Dispatcher:
     def _refuse(self, held: HeldLease) -> None:
         spec = held.message.spec
         reason = f"this worker has no handler for operator {spec.operator_ref or '(none)'}"
+        self.unknown_operators += 1
         self._on_unknown(held, report_release(held.token, UNKNOWN_OPERATOR_DELAY, reason))
         key, now = (spec.worker_topic, spec.operator_ref), self._clock()
         if now - self._warned_at.get(key, -inf) >= _WARNING_INTERVAL:
@@ -134,10 +137,9 @@ def make_executors(
             executors[handler] = on_loop
         elif handler.executor == "process":
             children = ChildProcesses(handler, services)
-            size = min(handler.concurrency or os.cpu_count() or 1, slots)
-            executors[handler] = ProcessExecutor(size, children, on_ended)
-        elif handler.concurrency is None:
+            executors[handler] = ProcessExecutor(min(handler.most_runs or slots, slots), children, on_ended)
+        elif handler.most_runs is None:
             executors[handler] = shared
         else:
-            executors[handler] = ThreadExecutor(min(handler.concurrency, slots), in_thread, on_ended)
+            executors[handler] = ThreadExecutor(min(handler.most_runs, slots), in_thread, on_ended)
     return executors

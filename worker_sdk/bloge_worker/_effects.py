@@ -29,6 +29,8 @@ class Effects:
     """Handlers to stop, and why."""
     frames: list[tuple[int, work_stream_pb2.WorkRequest]] = field(default_factory=list)
     """Frames to send, with their session."""
+    unary: list[work_stream_pb2.Reports] = field(default_factory=list)
+    """Reports to make by unary calls, one batch after the other; their verdicts come back together."""
     starts: list[HeldLease] = field(default_factory=list)
     """Leases to run."""
     hand_back: bool = False

@@ -7,18 +7,25 @@ from random import Random
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._durations import seconds_of
-from bloge_worker._leases import HeldLease, LeaseBook
+from bloge_worker._leases import ATTEMPT_TIMEOUT, DRAINING, HeldLease, LeaseBook
 from bloge_worker._reports import NOT_JUDGED, Beat, ReportBook
 from bloge_worker._session import Session
 from bloge_worker.outcomes import Report, report_release
 
-DRAINING = "DRAINING"
-"""Why a handler is stopped when the worker leaves."""
-
 DEFAULT_LEASE = 30.0
 
-# The lease is over, but if nobody claimed the item since, finished work still counts.
-_WORTH_REPORTING = frozenset({Reason.LEASE_EXPIRED, Reason.OFFER_WITHDRAWN})
+# The lease is over, but if nobody claimed the item since, finished work still counts; else it is kept as a late output,
+# for people to see and adopt.
+_WORTH_REPORTING = frozenset(
+    {
+        Reason.LEASE_EXPIRED,
+        Reason.OFFER_WITHDRAWN,
+        Reason.SUPERSEDED,
+        Reason.DEADLINE_PASSED,
+        Reason.DEAD_LETTERED,
+        ATTEMPT_TIMEOUT,
+    }
+)
 
 
 class Holdings:
@@ -132,7 +139,7 @@ class Holdings:
         if now >= self.leases.next_check:
             beats, expired = self.leases.check(now)
             for held in expired:
-                self.lose(held, Reason.LEASE_EXPIRED)
+                self.lose(held, held.stop_reason(now))
             for held in beats if connected else ():
                 self.reports.add_beat(held, now)
         if connected and now >= self.reports.repeat_at:

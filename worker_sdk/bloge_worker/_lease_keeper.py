@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from bloge.remote_workers.v1 import work_stream_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._core import WorkerCore
 from bloge_worker._dispatcher import Dispatcher
 from bloge_worker._effects import Effects, StreamEnd
@@ -130,6 +130,8 @@ class LeaseKeeper:
             self._dispatcher.cancel(held, reason)
         for number, frame in effects.frames:
             self._streams[number].send(frame)
+        if effects.unary:
+            self._transport.report(effects.unary, self._verdicts_came)
         if effects.starts:
             self._dispatcher.start(effects.starts)
         if effects.hand_back:
@@ -147,6 +149,9 @@ class LeaseKeeper:
 
     def _frame_came(self, number: int, frame: work_stream_pb2.WorkResponse) -> None:
         self._inbox.post(partial(self._core.receive, number, frame))
+
+    def _verdicts_came(self, verdicts: list[lease_pb2.Verdict], wholly: bool) -> None:  # noqa: FBT001 - a callback
+        self._inbox.post(lambda now: self._core.answered(verdicts, now, wholly=wholly))
 
     def _stream_ended(self, number: int, end: StreamEnd) -> None:
         self._inbox.post(lambda now: self._forget_stream(number, end, now))

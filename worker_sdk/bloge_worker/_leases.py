@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 from random import Random
 
+from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker._durations import seconds_of
 
@@ -17,6 +18,12 @@ SHORTEST_INTERVAL = 0.2
 
 JITTER = 0.2
 """Share of the heartbeat interval by which heartbeats may come early, so that workers do not beat in step."""
+
+ATTEMPT_TIMEOUT = "ATTEMPT_TIMEOUT"
+"""Why a handler is stopped that has run as long as its item allows."""
+
+DRAINING = "DRAINING"
+"""Why a handler is stopped when the worker leaves."""
 
 _AHEAD = 0.25
 """Share of the interval by which a heartbeat joins an earlier frame."""
@@ -37,6 +44,10 @@ class HeldLease:
     """When the last confirmed claim, receipt or heartbeat was sent: from there the lease counts."""
     duration: float
     heartbeat_at: float
+    attempt_ends_at: float = inf
+    """When the attempt has lasted as long as the item allows, however often it is heartbeated."""
+    deadline: float = inf
+    """The suspend deadline: later, nobody waits for the outcome."""
     confirmed: bool = False
     """True once a verdict has confirmed the lease. A receipt is not confirmed, only refused."""
     lost: str | None = None
@@ -49,7 +60,20 @@ class HeldLease:
     @property
     def stop_at(self) -> float:
         """When the handler must be stopped."""
-        return self.sent_at + self.duration - min(MARGIN, self.duration / 3)
+        return min(self.sent_at + self.duration - self._margin, self.attempt_ends_at, self.deadline)
+
+    def stop_reason(self, now: float) -> str:
+        """Tell why the handler must be stopped now."""
+        if now >= self.deadline:
+            return Reason.DEADLINE_PASSED
+        # Towards the end of an attempt each verdict grants just what is left of it.
+        if self.sent_at + self.duration + self._margin >= self.attempt_ends_at:
+            return ATTEMPT_TIMEOUT
+        return Reason.LEASE_EXPIRED
+
+    @property
+    def _margin(self) -> float:
+        return min(MARGIN, self.duration / 3)
 
     def keep_progress(self) -> None:
         """Let progress that may not have arrived wait again, unless newer progress does."""
@@ -86,6 +110,11 @@ class LeaseBook:
         """Tell whether the handler of a lease has not ended yet."""
         return self._by_token.get(held.token) is held
 
+    @property
+    def stopping(self) -> int:
+        """How many handlers were told to stop and have not ended. May be asked from any thread."""
+        return sum(held.lost is not None for held in list(self._by_token.values()))
+
     def live(self) -> list[HeldLease]:
         """Return the leases that are not over."""
         return [held for held in self._by_token.values() if held.lost is None]
@@ -115,6 +144,8 @@ class LeaseBook:
             sent_at=now,
             duration=duration,
             heartbeat_at=now + self._interval(duration, jitter),
+            attempt_ends_at=now + seconds_of(message.attempt_timeout) if message.HasField("attempt_timeout") else inf,
+            deadline=now + seconds_of(message.time_remaining) if message.HasField("time_remaining") else inf,
         )
 
     def hold(self, held: HeldLease) -> None:
@@ -154,7 +185,7 @@ class LeaseBook:
                 self.next_check = min(self.next_check, held.stop_at)
 
     def check(self, now: float) -> tuple[list[HeldLease], list[HeldLease]]:
-        """Return the leases to heartbeat and the leases that have run out, and plan the next check."""
+        """Return the leases to heartbeat and the leases whose handlers must be stopped, and plan the next check."""
         beats: list[HeldLease] = []
         expired: list[HeldLease] = []
         self.next_check = inf

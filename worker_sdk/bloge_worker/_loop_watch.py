@@ -23,6 +23,7 @@ class LoopWatch:
         self._loop = loop
         self._clock = clock
         self._asked_at: float | None = None
+        self._answered_after = 0.0
         self._warned = False
         self._next_look = -inf
 
@@ -43,12 +44,19 @@ class LoopWatch:
             )
 
     @property
+    def lag(self) -> float:
+        """How many seconds the loop last took to answer, or has not answered for now."""
+        asked_at = self._asked_at
+        return self._answered_after if asked_at is None else max(self._answered_after, self._clock() - asked_at)
+
+    @property
     def next_look(self) -> float:
         """When to look again."""
         return self._next_look
 
     def _answer(self) -> None:
-        asked_at, self._asked_at = self._asked_at, None
-        if self._warned and asked_at is not None:
+        assert self._asked_at is not None, "the loop answers a question"
+        self._answered_after, self._asked_at = self._clock() - self._asked_at, None
+        if self._warned:
             self._warned = False
-            _log.warning("the event loop turns again after %.1f s", self._clock() - asked_at)
+            _log.warning("the event loop turns again after %.1f s", self._answered_after)

@@ -1,7 +1,11 @@
 """Decodes what came with an item and encodes what goes back."""
 
 import dataclasses
+import datetime as dt
+import decimal
+import enum
 import json
+import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -42,7 +46,10 @@ def decode_payload(payload: bytes, *, raw: bool) -> Payload:
 
 
 def encode_json(value: object) -> bytes:
-    """Return a value as compact JSON. Dataclass and pydantic instances count as objects.
+    """Return a value as compact JSON.
+
+    Dataclass and pydantic instances count as objects; instants, dates, UUIDs and decimals as their texts; members of
+    enumerations as their values.
 
     Raises:
         TypeError: the value, or something in it, has no JSON form.
@@ -63,6 +70,12 @@ def _decode(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _as_json_type(value: object) -> object:
+    if isinstance(value, dt.date):  # a datetime is one
+        return value.isoformat()
+    if isinstance(value, uuid.UUID | decimal.Decimal):
+        return str(value)
+    if isinstance(value, enum.Enum):
+        return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     dump = getattr(value, "model_dump", None)

@@ -1,6 +1,7 @@
 """Runs handlers in child processes, which can be killed when the lease is lost."""
 
 import atexit
+import logging
 import multiprocessing
 import pickle
 import threading
@@ -9,8 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from bloge.remote_workers.v1 import lease_pb2
-from bloge_worker._child import Request, child_main
-from bloge_worker._durations import duration_of, seconds_of
+from bloge_worker._child import LOG, Duty, Request, child_main
+from bloge_worker._durations import duration_of
 from bloge_worker._runs import Run, RunServices
 from bloge_worker.errors import HandlerError
 from bloge_worker.handlers import Handler
@@ -45,6 +46,7 @@ class ChildProcesses:
         """Run the handler in a child; return its report, or None if the child was killed because the lease is over."""
         if run.cancellation.reason is not None:
             return None
+        run.began_at = self._services.clock()
         child = self._take()
         run.cancellation.on_cancel(lambda: child.kill_if_running(run))
         try:
@@ -92,7 +94,7 @@ class _Child:
         self._run: Run | None = None
         self._process = _context.Process(
             target=child_main,
-            args=(theirs, handler.function, handler.worker_topic, handler.raw),
+            args=(theirs, _duty(handler)),
             name=f"bloge-handler {handler.worker_topic}",
             daemon=True,
         )
@@ -129,10 +131,16 @@ class _Child:
     def _await_report(self, run: Run, services: RunServices) -> Report:
         while True:
             kind, data = self._connection.recv()
-            if kind != "progress":
+            if kind == LOG:
+                record: logging.LogRecord = pickle.loads(data)  # noqa: S301 - from our own child
+                logger = logging.getLogger(record.name)
+                if logger.isEnabledFor(record.levelno):
+                    logger.handle(record)
+            elif kind == "progress":
+                services.send_progress(run.held, data)
+            else:
                 report: Report = _REPORTS[kind].FromString(data)
                 return report
-            services.send_progress(run.held, data)
 
 
 def check_importable(handlers: Iterable[Handler]) -> None:
@@ -151,11 +159,15 @@ def check_importable(handlers: Iterable[Handler]) -> None:
                 ) from error
 
 
+def _duty(handler: Handler) -> Duty:
+    level = min(logging.getLogger().getEffectiveLevel(), logging.getLogger("bloge_worker.handler").getEffectiveLevel())
+    return Duty(handler.function, handler.worker_topic, handler.raw, level)
+
+
 def _request(run: Run, services: RunServices) -> Request:
     """Describe a run; its remaining time counts from now."""
     lease = lease_pb2.Lease()
     lease.CopyFrom(run.held.message)
     if lease.HasField("time_remaining"):
-        left = run.held.received_at + seconds_of(lease.time_remaining) - services.clock()
-        lease.time_remaining.CopyFrom(duration_of(max(0.0, left)))
+        lease.time_remaining.CopyFrom(duration_of(max(0.0, run.held.deadline - services.clock())))
     return Request(lease.SerializeToString(), services.max_payload_bytes())

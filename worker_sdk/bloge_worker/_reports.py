@@ -10,6 +10,7 @@ from typing import TypeVar
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._leases import HeldLease
+from bloge_worker._tally import ACCEPTED, REPORT_KINDS, kind_of
 from bloge_worker.outcomes import Report, report_failure
 
 MAX_FRAME_BYTES = 3 * 1024 * 1024 - 64 * 1024
@@ -55,8 +56,8 @@ class ReportBook:
     """Reports without a verdict. Report ids are unique in the life of the worker, so they outlast sessions."""
 
     def __init__(self) -> None:
-        self.accepted = 0
-        self.rejected = 0
+        self.verdicts: Counter[tuple[str, str]] = Counter({(kind, ACCEPTED): 0 for kind in REPORT_KINDS})
+        """Final verdicts by kind of report and reason, `ACCEPTED` if there is none."""
         self.repeat_at = inf
         """When `repeat` has something to do at the earliest."""
         self._last_id = 0
@@ -69,6 +70,20 @@ class ReportBook:
 
     def __len__(self) -> int:
         return len(self._unverdicted)
+
+    def __bool__(self) -> bool:
+        """Tell whether something waits to be sent or judged, heartbeats included."""
+        return bool(self._unverdicted or self._outgoing_beats)
+
+    @property
+    def accepted(self) -> int:
+        """Reports that the server accepted."""
+        return sum(count for (_, reason), count in self.verdicts.copy().items() if reason == ACCEPTED)
+
+    @property
+    def rejected(self) -> int:
+        """Reports that it refused."""
+        return self.verdicts.copy().total() - self.accepted
 
     def add(self, report: Report) -> None:
         """Keep a report until its verdict, and send it with the next frames."""
@@ -113,8 +128,8 @@ class ReportBook:
         beats = []
         for verdict in verdicts:
             report_id = verdict.report_id
-            if not verdict.reason and self._unverdicted.pop(report_id, None) is not None:
-                self.accepted += 1
+            if not verdict.reason and (accepted := self._unverdicted.pop(report_id, None)) is not None:
+                self.verdicts[kind_of(accepted), ACCEPTED] += 1
             elif (beat := self._beats.pop(report_id, None)) is not None:
                 beats.append((beat, verdict))
             elif (report := self._unverdicted.get(report_id)) is not None:
@@ -141,7 +156,7 @@ class ReportBook:
             self.repeat_at = min(self.repeat_at, now + REPEAT_AFTER)
             return
         del self._unverdicted[report.report_id]
-        self.rejected += 1
+        self.verdicts[kind_of(report), str(reason or "UNKNOWN")] += 1
         _log_refusal(report, reason, verdict)
         if reason in _UNFIT and not isinstance(report, lease_pb2.ReleaseReport) and not _is_final_failure(report):
             message = f"the server refused the worker's {type(report).__name__}: {reason}"

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bloge_worker._durations import seconds_of
 from bloge_worker._leases import HeldLease
 from bloge_worker._payload import decode_payload
 from bloge_worker.context import Cancellation, WorkContext
@@ -27,7 +26,7 @@ class RunServices:
 class Run:
     """A handler and the lease it works under."""
 
-    __slots__ = ("cancellation", "handler", "has_begun", "held", "task")
+    __slots__ = ("began_at", "cancellation", "handler", "has_begun", "held", "task")
 
     def __init__(self, held: HeldLease, handler: Handler) -> None:
         self.held = held
@@ -37,9 +36,12 @@ class Run:
         """Set for an `async` handler once it is its turn; the reference keeps it alive."""
         self.has_begun = False
         """True once the first step of the task has run: a task that is cancelled before would not run at all."""
+        self.began_at: float | None = None
+        """When the handler began."""
 
     async def execute(self, services: RunServices) -> Report | None:
         """Await the handler; return its report, or None if it was stopped."""
+        self.began_at = services.clock()
         try:
             return self._report(await self.handler.function(*self._arguments(services)), services)
         except (KeyboardInterrupt, GeneratorExit):
@@ -54,6 +56,7 @@ class Run:
         """Call the handler; return its report, or None if the lease was over before it began."""
         if self.cancellation.reason is not None:
             return None
+        self.began_at = services.clock()
         try:
             return self._report(self.handler.function(*self._arguments(services)), services)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its outcome
@@ -66,16 +69,13 @@ class Run:
         held = self.held
         lease = held.message
         payload = decode_payload(lease.spec.payload, raw=self.handler.raw)
-        deadline = None
-        if lease.HasField("time_remaining"):
-            deadline = held.received_at + seconds_of(lease.time_remaining)
         context = WorkContext(
             lease,
             payload,
             self.cancellation,
             lambda details: services.send_progress(held, details),
             services.clock,
-            deadline,
+            held.deadline,
         )
         return self.handler.arguments(context, payload)
 

@@ -1,6 +1,6 @@
 """One session as the worker sees it: a sans-I/O core that is told the time and what arrived, and says what to send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 
@@ -8,7 +8,7 @@ from bloge.remote_workers.v1 import work_stream_pb2
 from bloge_worker._credits import CreditWindow
 from bloge_worker._durations import duration_of, seconds_of
 from bloge_worker._leases import HeldLease
-from bloge_worker._reports import MAX_FRAME_REPORTS
+from bloge_worker._reports import MAX_FRAME_BYTES, MAX_FRAME_REPORTS
 from bloge_worker._version import SDK
 from bloge_worker.config import WorkerConfig
 
@@ -22,7 +22,12 @@ CONFIRM_AFTER = 0.5
 """Seconds after a receipt at which the server is asked for a sign of life. A receipt has no answer of its own, and a
 lease whose receipt may be lost cannot be trusted once the stream has broken."""
 
-MOST_NAMED_LEASES = 10_000
+LEAST_PATIENCE = 5.0
+"""Seconds that an answer may take at least before the stream is given up: a server that is merely busy is none the
+better for new sessions."""
+
+_MOST_NAMED_LEASES = 10_000
+_MOST_NAMED_BYTES = MAX_FRAME_BYTES - 64 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +51,8 @@ class Session:
     welcomed_at: float | None = None
     leaving: bool = False
     """True once the server has said that it goes: the next session is to be opened elsewhere."""
+    asked_at: float = inf
+    """When the first question was sent that nothing was heard since."""
     close_at: float = inf
     """Set once another session has replaced this one: when to stop waiting for its end."""
     _next_ping_at: float = inf
@@ -62,6 +69,7 @@ class Session:
             worker_topics=worker_topics,
             slots=config.slots,
             sdk=SDK,
+            capabilities=["worker-drain"],
             held_lease_tokens=[held.token for held in self.named],
         )
         if config.lease_duration is not None:
@@ -78,6 +86,20 @@ class Session:
         self.max_reports = min(welcome.max_batch_size or MAX_FRAME_REPORTS, MAX_FRAME_REPORTS)
         self.max_payload_bytes = welcome.max_payload_bytes
         self._next_ping_at = now + self.ping_interval
+
+    def heard(self, now: float) -> None:
+        """Note that a frame came."""
+        self.last_heard = now
+        self.asked_at = inf
+
+    def asked(self, now: float) -> None:
+        """Note that something was sent that the server answers."""
+        self.asked_at = min(self.asked_at, now)
+
+    @property
+    def _patience(self) -> float:
+        """How long an answer may take: a stream that is dead in secret must be replaced while its leases last."""
+        return min(self.silence_limit, max(LEAST_PATIENCE, self.lease_duration / 3))
 
     def take_offer(self, sequence: int, now: float) -> bool:
         """Note an `Offers` frame and owe its receipt; return False if it is a repetition.
@@ -105,15 +127,19 @@ class Session:
             return "the replaced session did not end by itself"
         if now - self.last_heard >= self.silence_limit:
             return f"nothing heard for {now - self.last_heard:.1f} s"
+        if now - self.asked_at >= self._patience:
+            return f"no answer for {now - self.asked_at:.1f} s"
         if now >= self._next_ping_at:
             self._last_ping_id += 1
+            self.asked(now)
             self._pings.append(work_stream_pb2.Ping(ping_id=self._last_ping_id))
             self._next_ping_at = now + self.ping_interval
         return None
 
     def wakeup(self) -> float:
         """Return when `check` has something to do."""
-        return min(self.close_at, self.last_heard + self.silence_limit, self._next_ping_at)
+        silence = min(self.last_heard + self.silence_limit, self.asked_at + self._patience)
+        return min(self.close_at, silence, self._next_ping_at)
 
     def control_frames(self) -> Iterator[work_stream_pb2.WorkRequest]:
         """Yield what must not wait behind reports: receipt, answers, pings."""
@@ -123,6 +149,18 @@ class Session:
         for ping in self._pings:
             yield work_stream_pb2.WorkRequest(ping=ping)
         self._pings.clear()
+
+
+def nameable(leases: Iterable[HeldLease]) -> list[HeldLease]:
+    """Return as many leases as `Hello` can name. The next heartbeats ask for the others."""
+    named: list[HeldLease] = []
+    room = _MOST_NAMED_BYTES
+    for held in leases:
+        room -= len(held.token) + 4
+        if room < 0 or len(named) == _MOST_NAMED_LEASES:
+            break
+        named.append(held)
+    return named
 
 
 class OfferGap(Exception):  # noqa: N818 - names what happened

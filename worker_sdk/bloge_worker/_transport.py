@@ -3,19 +3,25 @@
 The synchronous API, in threads: heartbeats must not depend on the user's event loop, nor on how many loops there are.
 """
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from queue import SimpleQueue
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import grpc
 
 from bloge.remote_workers.status import from_rpc_error
-from bloge.remote_workers.v1 import work_stream_pb2, worker_service_pb2_grpc
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2, worker_service_pb2, worker_service_pb2_grpc
 from bloge_worker._effects import StreamEnd
 from bloge_worker.config import Security, WorkerConfig
 
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_CALL_TIMEOUT = 5.0
+"""Seconds that a unary call may take."""
+
+_Metadata = tuple[tuple[str, str | bytes], ...]
 
 _REFUSED = frozenset(
     {
@@ -34,8 +40,12 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
+_log = logging.getLogger("bloge_worker")
+
 OnFrame = Callable[[int, work_stream_pb2.WorkResponse], None]
 OnEnd = Callable[[int, StreamEnd], None]
+OnVerdicts = Callable[[list[lease_pb2.Verdict], bool], None]
+"""Takes the verdicts that came, and whether all did."""
 
 
 class Stream(Protocol):
@@ -64,6 +74,15 @@ class Transport(Protocol):
         """
         ...
 
+    def report(self, batches: list[work_stream_pb2.Reports], on_verdicts: OnVerdicts) -> None:
+        """Make reports by unary calls.
+
+        Args:
+            batches: the reports, made one batch after the other.
+            on_verdicts: called once, on a thread of the calls, with the verdicts up to the first call that failed.
+        """
+        ...
+
 
 class GrpcTransport:
     """Opens `Work` streams to one server.
@@ -78,6 +97,23 @@ class GrpcTransport:
     def open(self, number: int, on_frame: OnFrame, on_end: OnEnd) -> "GrpcStream":
         """Open the stream of a session on a new connection."""
         return GrpcStream(number, self._config, on_frame, on_end)
+
+    def report(self, batches: list[work_stream_pb2.Reports], on_verdicts: OnVerdicts) -> None:
+        """Make reports by unary calls on a new connection."""
+        calls = partial(self._report, batches, on_verdicts)
+        threading.Thread(target=calls, name="bloge-unary-reports", daemon=True).start()
+
+    def _report(self, batches: list[work_stream_pb2.Reports], on_verdicts: OnVerdicts) -> None:
+        verdicts: list[lease_pb2.Verdict] = []
+        try:
+            with _open_channel(self._config) as channel:
+                for batch in batches:
+                    verdicts.extend(_report_batch(channel, batch, _metadata(self._config.security)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reports are kept and made again
+            _log.debug("reports by unary calls failed", exc_info=error)
+            on_verdicts(verdicts, False)  # noqa: FBT003 - a callback
+        else:
+            on_verdicts(verdicts, True)  # noqa: FBT003 - a callback
 
 
 class GrpcStream:
@@ -133,6 +169,25 @@ class GrpcStream:
         return StreamEnd("OK", "the server ended the stream")
 
 
+def _report_batch(
+    channel: grpc.Channel, batch: work_stream_pb2.Reports, metadata: _Metadata
+) -> Iterator[lease_pb2.Verdict]:
+    """Yield the verdicts on a batch, each with the id of its report."""
+    stub = worker_service_pb2_grpc.WorkerServiceStub(channel)
+    calls: list[tuple[Callable[..., Any], Any]] = [
+        (stub.Heartbeat, worker_service_pb2.HeartbeatRequest(reports=batch.heartbeats)),
+        (stub.Complete, worker_service_pb2.CompleteRequest(reports=batch.completes)),
+        (stub.Fail, worker_service_pb2.FailRequest(reports=batch.fails)),
+        (stub.Release, worker_service_pb2.ReleaseRequest(reports=batch.releases)),
+    ]
+    for call, request in calls:
+        if request.reports:
+            answer = call(request, timeout=_CALL_TIMEOUT, metadata=metadata)
+            for report, verdict in zip(request.reports, answer.verdicts, strict=True):
+                verdict.report_id = report.report_id
+                yield verdict
+
+
 def _stream_end(error: grpc.RpcError) -> StreamEnd:
     code = cast("grpc.Call", error).code()
     told = from_rpc_error(error)
@@ -153,5 +208,10 @@ def _credentials(security: Security) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(*(None if file is None else file.read_bytes() for file in files))
 
 
-def _metadata(security: Security | None) -> tuple[tuple[str, str | bytes], ...]:
-    return (("authorization", f"Bearer {security.token}"),) if security is not None and security.token else ()
+def _metadata(security: Security | None) -> _Metadata:
+    token = None if security is None else _token(security)
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def _token(security: Security) -> str | None:
+    return security.token if security.token_file is None else security.token_file.read_text().strip()

@@ -18,8 +18,9 @@ ADDRESS_VARIABLE = "BLOGE_ADDRESS"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MEBIBYTE = 1024 * 1024
 _MOST_SLOTS = 10_000
+_HIGHEST_PORT = 65_535
 _SHORTEST_LEASE, _LONGEST_LEASE = 1.0, 3600.0
-_LONGEST_GRACE = 86_400.0
+_SHORTEST_GRACE, _LONGEST_GRACE = 0.1, 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,10 @@ class Security:
     key_file: Path | None = None
     """PEM file with the private key of the certificate."""
     token: str | None = field(default=None, repr=False)
-    """Bearer token, sent with each call."""
+    """Bearer token, sent with each session."""
+    token_file: Path | None = None
+    """File that holds the bearer token. Like the other files it is read anew for each session, so a token that is
+    rotated is taken up."""
     plaintext: bool = False
     """True: send the token without TLS. For loopback and unix sockets; elsewhere anyone on the way can read it."""
 
@@ -57,12 +61,16 @@ class WorkerConfig:
     lease_duration: float | None = None
     """Lease wanted, 1 to 3600 s. None: the server's default. Short finds dead workers soon; long survives outages."""
     drain_grace: float = 30.0
-    """Seconds that held items have to finish once a drain begins, 0 to 86,400. Too low hands back work that was nearly
-    done; too high delays deployments. Keep it below the time after which your platform kills the process."""
+    """Seconds that held items have to finish once a drain begins, 0.1 to 86,400. Too low hands back work that was
+    nearly done; too high delays deployments. Keep it below the time after which your platform kills the process."""
     max_held_bytes: int = 64 * _MEBIBYTE
     """Payload bytes it holds at once, at least 1. One item is taken whatever its size."""
     security: Security | None = None
     """None: plaintext and no identity."""
+    health_port: int | None = None
+    """Port for liveness and readiness probes and for metrics, 0 to 65,535; 0: any free one. None: no such page."""
+    health_host: str = "127.0.0.1"
+    """Address that the page listens on. Probes of a container platform come from outside: `0.0.0.0` lets them in."""
 
     def check(self) -> None:
         """Check every setting.
@@ -88,8 +96,19 @@ class WorkerConfig:
                 lease,
                 "1 to 3600 s, or None",
             ),
-            (0 <= self.drain_grace <= _LONGEST_GRACE, "drain_grace", self.drain_grace, "0 to 86,400 s"),
+            (
+                _SHORTEST_GRACE <= self.drain_grace <= _LONGEST_GRACE,
+                "drain_grace",
+                self.drain_grace,
+                "0.1 to 86,400 s; a second signal, or a cancelled run(), stops at once",
+            ),
             (self.max_held_bytes >= 1, "max_held_bytes", self.max_held_bytes, "at least 1"),
+            (
+                self.health_port is None or 0 <= self.health_port <= _HIGHEST_PORT,
+                "health_port",
+                self.health_port,
+                "0 to 65,535, or None",
+            ),
             *self._security_rules(),
         ]
 
@@ -100,6 +119,12 @@ class WorkerConfig:
         paired = (security.certificate_file is None) == (security.key_file is None)
         mixed = security.plaintext and any((security.ca_file, security.certificate_file, security.key_file))
         return [
+            (
+                security.token is None or security.token_file is None,
+                "security.token_file",
+                security.token_file,
+                "token or token_file, not both",
+            ),
             (paired, "security.key_file", security.key_file, "certificate_file and key_file come together"),
             (not mixed, "security.plaintext", security.plaintext, "files are of use with TLS only"),
         ]

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, MutableMapping
+from math import inf
 from typing import Any
 
 from bloge.remote_workers.v1 import lease_pb2
@@ -69,7 +70,7 @@ class WorkContext:
         cancellation: Cancellation,
         send_progress: Callable[[bytes], object],
         clock: Callable[[], float],
-        deadline: float | None,
+        deadline: float,
     ) -> None:
         self._lease = lease
         self._payload = payload
@@ -152,7 +153,7 @@ class WorkContext:
 
         After it the orchestrator goes on without this item, whatever is returned.
         """
-        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+        return None if self._deadline == inf else max(0.0, self._deadline - self._clock())
 
     @property
     def cancelled(self) -> bool:
@@ -199,14 +200,19 @@ class WorkContext:
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
         """A logger whose records carry item_id, worker_topic, fence and attempt."""
         if self._log is None:
-            facts = {
-                "item_id": self.item_id,
-                "worker_topic": self.worker_topic,
-                "fence": self.fence,
-                "attempt": self.attempt,
-            }
-            self._log = _ItemLogger(_HANDLER_LOGGER, facts)
+            self._log = item_logger(self._lease, _HANDLER_LOGGER)
         return self._log
+
+
+def item_logger(lease: lease_pb2.Lease, logger: logging.Logger) -> "logging.LoggerAdapter[logging.Logger]":
+    """Return a logger whose records carry an item's facts."""
+    facts = {
+        "item_id": lease.spec.item_id,
+        "worker_topic": lease.spec.worker_topic,
+        "fence": lease.fence,
+        "attempt": lease.attempt,
+    }
+    return _ItemLogger(logger, facts)
 
 
 class _ItemLogger(logging.LoggerAdapter[logging.Logger]):

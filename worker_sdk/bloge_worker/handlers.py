@@ -1,13 +1,16 @@
 """Handlers: how they are registered, found and called."""
 
 import inspect
+import os
+import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bloge_worker._inputs import Binder, binder_for
+from bloge_worker._inputs import binder_for
 from bloge_worker._payload import Payload
+from bloge_worker._scalars import Binder
 from bloge_worker.config import check_topic
 from bloge_worker.context import WorkContext
 from bloge_worker.errors import HandlerError
@@ -36,13 +39,20 @@ class Handler:
     bind: Binder | None
     """Turns decoded JSON into the annotated type; None if the function takes it as it is."""
 
+    @property
+    def most_runs(self) -> int | None:
+        """How many items it can run at once; None: as many as the worker has slots."""
+        if self.concurrency is None and self.executor == "process":
+            return os.cpu_count() or 1
+        return self.concurrency
+
     def arguments(self, context: WorkContext, payload: Payload) -> tuple[Any, ...]:
         """Return what to call the function with.
 
         Raises:
             PayloadError: the input does not fit the annotated type.
         """
-        value = payload.input if self.bind is None else self.bind(payload.input)
+        value = payload.input if self.bind is None else self.bind(payload.input, "input")
         match self.parameters:
             case ("input", "context"):
                 return value, context
@@ -88,6 +98,11 @@ class HandlerRegistry:
         """Tell whether a topic has a handler for one operator only."""
         return worker_topic in self._topics_with_operators
 
+    def capacity(self, slots: int) -> int:
+        """Return how many items are worth holding at once: no more than the handlers' limits let run."""
+        limits = [handler.most_runs for handler in self]
+        return min(slots, sum(each for each in limits if each)) if all(limits) else slots
+
     def topics(self) -> list[str]:
         """Return the topics that have handlers, sorted."""
         return sorted({topic for topic, _ in self._handlers})
@@ -122,8 +137,15 @@ def make_handler(
         concurrency=concurrency,
         raw=raw,
         parameters=parameters,
-        bind=None if raw else binder_for(annotation),
+        bind=None if raw else _binder(function, annotation),
     )
+
+
+def _binder(function: Callable[..., Any], annotation: Any) -> Binder | None:  # noqa: ANN401 - an annotation
+    try:
+        return binder_for(annotation)
+    except NameError as error:
+        raise _not_evaluated(function, error) from error
 
 
 def _executor(function: Callable[..., Any], wanted: Executor | None) -> Executor:
@@ -163,12 +185,21 @@ def _is_optional(parameter: inspect.Parameter) -> bool:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the evaluated annotations of the parameters; what is returned is nobody's business here."""
     target = function if inspect.isroutine(function) else type(function).__call__
+    annotations = {name: each for name, each in inspect.get_annotations(target).items() if name != "return"}
+    scope = getattr(inspect.unwrap(target), "__globals__", {})
     try:
-        return typing.get_type_hints(target)
-    except (NameError, TypeError):
-        # An annotation that cannot be evaluated here, for example one imported for type checking only.
-        return {}
+        return typing.get_type_hints(types.SimpleNamespace(__annotations__=annotations), globalns=scope)
+    except NameError as error:
+        raise _not_evaluated(function, error) from error
+
+
+def _not_evaluated(function: Callable[..., Any], error: NameError) -> HandlerError:
+    return HandlerError(
+        f"{_name(function)}: the input's annotation cannot be evaluated: {error}; "
+        "define or import the type at the top of the module, and not for type checking only"
+    )
 
 
 def _name(function: Callable[..., Any]) -> str:

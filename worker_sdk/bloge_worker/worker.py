@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bloge_worker._assembly import Engine, assemble
+from bloge_worker._health import HealthServer
 from bloge_worker._signals import drain_on_signals
 from bloge_worker.config import Security, WorkerConfig, default_address, new_worker_id
-from bloge_worker.errors import HandlerError, Seconds, WorkerClosed, to_seconds
+from bloge_worker.errors import ConfigError, HandlerError, Seconds, WorkerClosed, to_seconds
 from bloge_worker.handlers import Executor, HandlerRegistry, make_handler
 from bloge_worker.stats import WorkerStats
 
@@ -30,8 +31,12 @@ class Worker:
         namespace: whose work items it runs.
         worker_id: unique for each life of a process; None: made from host name, process id and a random part.
         lease_duration: lease wanted, 1 s to 1 h; None: the server's default.
-        drain_grace: how long held items may still run once a drain begins, up to a day.
+        drain_grace: how long held items may still run once a drain begins, 0.1 s to a day; what has not ended by then
+            is handed back at no cost.
         security: TLS, certificate and token; None: plaintext, for loopback and unix sockets.
+        health_port: serves `/livez`, `/readyz` and `/metrics` while the worker runs; 0: any free port; None: nothing.
+        health_host: address that this page listens on; `0.0.0.0` for the probes of a container platform.
+        clock: monotonic seconds; for tests.
 
     Raises:
         ConfigError: names each argument that is out of range.
@@ -47,6 +52,8 @@ class Worker:
         lease_duration: Seconds | None = None,
         drain_grace: Seconds = 30.0,
         security: Security | None = None,
+        health_port: int | None = None,
+        health_host: str = "127.0.0.1",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = WorkerConfig(
@@ -57,11 +64,14 @@ class Worker:
             lease_duration=None if lease_duration is None else to_seconds(lease_duration),
             drain_grace=to_seconds(drain_grace),
             security=security,
+            health_port=health_port,
+            health_host=health_host,
         )
         self._config.check()
         self._clock = clock
         self._handlers = HandlerRegistry()
         self._engine: Engine | None = None
+        self._health: HealthServer | None = None
 
     def __repr__(self) -> str:
         config = self._config
@@ -192,8 +202,16 @@ class Worker:
 
     @property
     def healthy(self) -> bool:
-        """True while a session is open and the server was heard from within the silence limit."""
+        """True while the worker runs and has heard from the server lately: within the silence limit, 30 s by default.
+
+        It stays true over a short loss of the connection, and through a drain.
+        """
         return self._engine is not None and self._engine.healthy()
+
+    @property
+    def health_port(self) -> int | None:
+        """The port of the page for probes and metrics, once the worker runs with one."""
+        return None if self._health is None else self._health.port
 
     def stats(self) -> WorkerStats:
         """Return the counters so far."""
@@ -206,9 +224,19 @@ class Worker:
             raise WorkerClosed
         if not self._handlers.topics():
             raise HandlerError("no handler is registered; decorate a function with @worker.handler(topic)")
-        self._engine = assemble(self._config, self._handlers, self._clock)
+        self._engine = assemble(self._config, self._handlers, self._clock, self._close_health)
+        if self._config.health_port is not None:
+            try:
+                self._health = HealthServer(self, self._config.health_host, self._config.health_port)
+            except ConfigError:
+                self._engine = None
+                raise
         self._engine.start()
         return self._engine
+
+    def _close_health(self) -> None:
+        if self._health is not None:
+            self._health.close()
 
     def _begin_drain(self) -> None:
         if self._engine is not None:

@@ -22,8 +22,8 @@ class Claimer(Protocol):
     def room(self) -> Room:
         """Return what can be taken now."""
 
-    def order(self, max_items: int, max_bytes: int) -> ClaimOrder:
-        """Return how to claim."""
+    def order(self, claim: Claim) -> ClaimOrder:
+        """Return how to make a claim."""
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:
         """Take what was claimed; never empty."""
@@ -45,7 +45,7 @@ class ClaimPump:
         claimer_id = self._dispatcher.add(wanted, claimer.room)
         self._claimers[claimer_id] = claimer
         self._on_topics(wanted)
-        self.pump()
+        self._pump()
         return claimer_id
 
     def remove(self, claimer_id: int) -> None:
@@ -56,41 +56,56 @@ class ClaimPump:
     def wake(self, topic: Topic) -> None:
         """Note that a topic may have something to claim."""
         self._dispatcher.wake(topic)
-        self.pump()
+        self._pump()
 
     def wake_all(self) -> None:
         """Note that every topic may have something to claim."""
         self._dispatcher.wake_all()
-        self.pump()
+        self._pump()
 
-    def pump(self) -> None:
-        """Start the claims that can be made now. Call it when a claimer has new room."""
+    def roomy(self, claimer_id: int) -> None:
+        """Note that a claimer may have new room."""
+        self._dispatcher.roomy(claimer_id)
+        self._pump()
+
+    @property
+    def topics(self) -> set[Topic]:
+        """The topics that somebody wants items of."""
+        return self._dispatcher.topics
+
+    def _pump(self) -> None:
+        """Start the claims that can be made now."""
         for claim in self._dispatcher.decide():
             running = asyncio.create_task(self._claim(claim))
             self._running.add(running)
             running.add_done_callback(self._running.discard)
 
+    async def settle(self) -> None:
+        """Wait until the claims that are on their way have come back, and gone on or back."""
+        if self._running:
+            await asyncio.wait(self._running)
+
     async def _claim(self, claim: Claim) -> None:
-        more = False
+        taken, more = 0, False
         try:
-            more = await self._claim_and_deliver(claim)
+            taken, more = await self._claim_and_deliver(claim)
         except RemoteWorkersError as error:
             _log.warning("claim failed", namespace=claim.topic[0], worker_topic=claim.topic[1], error=str(error))
         finally:
-            self._dispatcher.claimed(claim, more=more)
-        self.pump()
+            self._dispatcher.claimed(claim, taken=taken, more=more)
+        self._pump()
 
-    async def _claim_and_deliver(self, claim: Claim) -> bool:
+    async def _claim_and_deliver(self, claim: Claim) -> tuple[int, bool]:
+        """Return how many items came, and whether there may be more."""
         claimer = self._claimers.get(claim.claimer_id)
         if claimer is None:
-            return True
-        order = claimer.order(claim.max_items, claim.max_bytes)
-        claimed = await self._store.claim(*claim.topic, order)
+            return 0, True
+        claimed = await self._store.claim(*claim.topic, claimer.order(claim))
         if claimed.leases and claim.claimer_id in self._claimers:
             claimer.deliver(claim.topic, claimed.leases)
         elif claimed.leases:
             await self._hand_back(claim.topic, claimed.leases)
-        return claimed.more
+        return len(claimed.leases), claimed.more
 
     async def _hand_back(self, topic: Topic, leases: list[Lease]) -> None:
         """Release what was claimed for somebody who has left meanwhile."""

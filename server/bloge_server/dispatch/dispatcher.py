@@ -3,9 +3,12 @@
 Work is pulled from one ordered backlog for each topic, so fresh items never overtake waiting ones. A topic is *warm*
 while it may have something to claim: a wake-up warms it, a claim that finds nothing more cools it. Claimers of a topic
 take turns; a claimer with several warm topics splits its room between them, so that none starves another.
+
+A decision looks only at what changed since the last one: topics that were woken, and claimers that may have new room.
+Thousands of topics and claimers that have nothing to do with each other cost each other nothing.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,7 +28,12 @@ class Room(NamedTuple):
     """What a claimer can take now."""
 
     items: int
-    max_bytes: int
+    max_bytes: int = NO_BYTE_LIMIT
+    any_size: bool = True
+    """Whether a first item may be larger than that: the claimer holds nothing, and else it would wait for ever."""
+
+
+NO_ROOM = Room(0, 0, any_size=False)
 
 
 class Claim(NamedTuple):
@@ -35,26 +43,45 @@ class Claim(NamedTuple):
     topic: Topic
     max_items: int
     max_bytes: int
+    any_size: bool = True
 
 
 @dataclass(slots=True)
 class _Claimer:
-    topics: list[Topic]
+    topics: OrderedDict[Topic, None]
+    """The topic that it had longest nothing of comes first."""
     room: Callable[[], Room]
     in_flight_items: int = 0
     in_flight_bytes: int = 0
+
+    def free(self) -> Room:
+        """Return what is left of its room beside the claims in flight."""
+        items, max_bytes, any_size = self.room()
+        return Room(
+            items - self.in_flight_items,
+            min(max_bytes - self.in_flight_bytes, MAX_CLAIM_BYTES),
+            any_size and not self.in_flight_items,
+        )
 
 
 @dataclass(slots=True)
 class _Waiting:
     """A topic that somebody wants items of."""
 
-    turns: deque[int] = field(default_factory=deque)
-    """Claimers, next one first."""
+    claimers: set[int] = field(default_factory=set)
+    hungry: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """Claimers that may have room, next one first. Who is found without leaves the line until it has some again."""
     warm: bool = True
     in_flight: bool = False
     woken: bool = False
     """A wake-up came while a claim was in flight: what the claim says about more is out of date."""
+    next_exceeds: int = 0
+    """The item that is next is larger than so many bytes: who has no more room than that need not ask."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a claim may be made."""
+        return self.warm and not self.in_flight
 
 
 class Dispatcher:
@@ -64,15 +91,19 @@ class Dispatcher:
         self._claimers: dict[int, _Claimer] = {}
         self._topics: dict[Topic, _Waiting] = {}
         self._next_id = 1
+        # What changed since the last decision.
+        self._changed_claimers: dict[int, None] = {}
+        self._changed_topics: dict[Topic, None] = {}
 
     def add(self, topics: Iterable[Topic], room: Callable[[], Room]) -> int:
         """Add a claimer of some topics; `room` tells what it can take when asked. Return its id."""
         claimer_id, self._next_id = self._next_id, self._next_id + 1
-        claimer = self._claimers[claimer_id] = _Claimer(list(topics), room)
+        claimer = self._claimers[claimer_id] = _Claimer(OrderedDict.fromkeys(topics), room)
         for topic in claimer.topics:
             waiting = self._topics.setdefault(topic, _Waiting())
-            waiting.turns.append(claimer_id)
-            self._warm(waiting)
+            waiting.claimers.add(claimer_id)
+            self._warm(topic, waiting)
+        self.roomy(claimer_id)
         return claimer_id
 
     def remove(self, claimer_id: int) -> None:
@@ -82,37 +113,62 @@ class Dispatcher:
             return
         for topic in claimer.topics:
             waiting = self._topics[topic]
-            waiting.turns.remove(claimer_id)
-            if not waiting.turns and not waiting.in_flight:
+            waiting.claimers.discard(claimer_id)
+            waiting.hungry.pop(claimer_id, None)
+            if not waiting.claimers and not waiting.in_flight:
                 del self._topics[topic]
+
+    def roomy(self, claimer_id: int) -> None:
+        """Note that a claimer may have new room."""
+        claimer = self._claimers.get(claimer_id)
+        if claimer is None:
+            return
+        for topic in claimer.topics:
+            self._topics[topic].hungry.setdefault(claimer_id)
+        self._changed_claimers[claimer_id] = None
 
     def wake(self, topic: Topic) -> None:
         """Note that a topic may have something to claim."""
         if waiting := self._topics.get(topic):
-            self._warm(waiting)
+            self._warm(topic, waiting)
 
     def wake_all(self) -> None:
         """Note that every topic may have something to claim, because a wake-up may have been lost."""
-        for waiting in self._topics.values():
-            self._warm(waiting)
+        for topic, waiting in self._topics.items():
+            self._warm(topic, waiting)
 
     def decide(self) -> list[Claim]:
         """Return the claims to make now; report each back with `claimed`."""
-        claims = [claim for topic, waiting in self._topics.items() if (claim := self._claim_for(topic, waiting))]
-        for claim in claims:
-            # Topics take turns too: else the first one would have every item of a claimer with a single slot.
-            self._topics[claim.topic] = self._topics.pop(claim.topic)
+        claims: list[Claim] = []
+        claimers, self._changed_claimers = self._changed_claimers, {}
+        for claimer in [self._claimers[each] for each in claimers if each in self._claimers]:
+            self._claim_from(list(claimer.topics), claims)
+        topics, self._changed_topics = self._changed_topics, {}
+        self._claim_from(topics, claims)
         return claims
 
-    def claimed(self, claim: Claim, *, more: bool) -> None:
-        """Note the end of a claim: `more` tells whether its topic may have more."""
+    def claimed(self, claim: Claim, *, taken: int, more: bool) -> None:
+        """Note the end of a claim.
+
+        Args:
+            claim: as it was decided.
+            taken: how many items it brought.
+            more: whether its topic may have more; with nothing taken, only for somebody with more room.
+        """
+        waiting = self._topics[claim.topic]
+        waiting.in_flight = False
+        if taken or waiting.woken:
+            waiting.next_exceeds = 0
+        elif more:
+            waiting.next_exceeds = claim.max_bytes
+        waiting.warm = more or waiting.woken
+        waiting.woken = False
+        self._changed_topics[claim.topic] = None
         if claimer := self._claimers.get(claim.claimer_id):
             claimer.in_flight_items -= claim.max_items
             claimer.in_flight_bytes -= claim.max_bytes
-        waiting = self._topics[claim.topic]
-        waiting.warm = more or waiting.woken
-        waiting.in_flight = waiting.woken = False
-        if not waiting.turns:
+            self.roomy(claim.claimer_id)
+        if not waiting.claimers:
             del self._topics[claim.topic]
 
     @property
@@ -120,30 +176,41 @@ class Dispatcher:
         """The topics that somebody wants items of."""
         return set(self._topics)
 
-    @staticmethod
-    def _warm(waiting: _Waiting) -> None:
+    def _warm(self, topic: Topic, waiting: _Waiting) -> None:
         waiting.warm = True
         waiting.woken = waiting.in_flight
+        waiting.next_exceeds = 0
+        self._changed_topics[topic] = None
+
+    def _claim_from(self, topics: Iterable[Topic], claims: list[Claim]) -> None:
+        for topic in topics:
+            waiting = self._topics.get(topic)
+            if waiting is not None and waiting.is_open and (claim := self._claim_for(topic, waiting)):
+                claims.append(claim)
 
     def _claim_for(self, topic: Topic, waiting: _Waiting) -> Claim | None:
         """Return a claim for the next claimer in turn that has room."""
-        if not waiting.warm or waiting.in_flight:
-            return None
-        for _ in range(len(waiting.turns)):
-            claimer_id = waiting.turns[0]
-            waiting.turns.rotate(-1)
+        for claimer_id in tuple(waiting.hungry):
             claimer = self._claimers[claimer_id]
-            items, max_bytes = claimer.room()
-            items = self._share(claimer, items - claimer.in_flight_items)
-            max_bytes = min(max_bytes - claimer.in_flight_bytes, MAX_CLAIM_BYTES)
-            if items > 0 and (max_bytes > 0 or not claimer.in_flight_items):
-                claimer.in_flight_items += items
-                claimer.in_flight_bytes += max_bytes
-                waiting.in_flight = True
-                return Claim(claimer_id, topic, items, max_bytes)
+            items, max_bytes, any_size = claimer.free()
+            if items <= 0:
+                del waiting.hungry[claimer_id]
+            elif any_size or max_bytes > waiting.next_exceeds:
+                return self._claim(claimer_id, topic, Room(items, max(0, max_bytes), any_size))
         return None
+
+    def _claim(self, claimer_id: int, topic: Topic, room: Room) -> Claim:
+        claimer, waiting = self._claimers[claimer_id], self._topics[topic]
+        claim = Claim(claimer_id, topic, self._share(claimer, room.items), room.max_bytes, room.any_size)
+        claimer.in_flight_items += claim.max_items
+        claimer.in_flight_bytes += claim.max_bytes
+        # Whoever has had its turn is last in line: the claimer for the topic, and the topic for the claimer.
+        waiting.hungry.move_to_end(claimer_id)
+        claimer.topics.move_to_end(topic)
+        waiting.in_flight = True
+        return claim
 
     def _share(self, claimer: _Claimer, items: int) -> int:
         """Return how much of a claimer's room one topic may take: an even part, rounded up."""
-        warm = sum(1 for topic in claimer.topics if self._topics[topic].warm and not self._topics[topic].in_flight)
+        warm = sum(1 for topic in claimer.topics if self._topics[topic].is_open)
         return min(-(-items // max(1, warm)), MAX_CLAIM_ITEMS)

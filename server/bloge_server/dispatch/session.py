@@ -1,15 +1,18 @@
 """The server's side of one `Work` session: credits, offers, receipts and signs of life. No I/O, no clock."""
 
-from collections import deque
-from collections.abc import Sequence
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, Room
+from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, NO_ROOM, Room
 from bloge_server.domain.lease_token import LeaseToken
 
 MISSED_OFFERS_LIMIT = 3
 """A session that lets so many offers lapse gets none until it answers a ping."""
+PING_PATIENCE = 1.5
+"""Ping intervals of silence after which the server asks for a sign of life. The worker pings after one, so as a rule
+only it does, and an idle stream costs half."""
 _LAPSED_KEPT = 16
 
 
@@ -26,6 +29,7 @@ class Offer(NamedTuple):
 class Timing:
     """Intervals of a session, in seconds."""
 
+    lease: float
     offer_lease: float
     ping_interval: float
     silence_limit: float
@@ -45,11 +49,13 @@ class Session:
         self._offered_items = self._offered_bytes = 0
         self._outstanding: deque[Offer] = deque()
         self._lapsed: deque[Offer] = deque(maxlen=_LAPSED_KEPT)
+        self._held: OrderedDict[LeaseToken, float] = OrderedDict()
+        """Leases that are not known to be over, with when they will be if nothing more is heard of them."""
         self._sequence = 0
         self._missed = 0
         self._draining = False
         self._heard_at = now
-        self._next_ping_at = now + timing.ping_interval
+        self._pinged_at = now
         self._ping_id = 0
         self._answer_awaited = 0
 
@@ -62,18 +68,17 @@ class Session:
         self._granted_items = max(self._granted_items, items_total)
         self._granted_bytes = max(self._granted_bytes, bytes_total)
 
-    def room(self) -> Room:
+    def room(self, now: float) -> Room:
         """Return what may be offered now."""
         if self._draining or self._answer_awaited or self._missed >= MISSED_OFFERS_LIMIT:
-            return Room(0, 0)
-        items = self._granted_items - self._offered_items
+            return NO_ROOM
+        items = self.credits
         if not self._granted_bytes:
             return Room(items, NO_BYTE_LIMIT)
         left = self._granted_bytes - self._offered_bytes
-        if left <= 0:
-            # With nothing outstanding one item goes out whatever its size, else a large one would wait for ever.
-            return Room(min(items, 0 if self._outstanding else 1), 0)
-        return Room(items, left)
+        # Else an item that is larger than all that the worker ever allows would wait for ever.
+        any_size = self.held(now) == 0
+        return Room(items if left > 0 else min(items, int(any_size)), max(0, left), any_size)
 
     def offer(self, tokens: Sequence[LeaseToken], size: int, now: float) -> int:
         """Note leases that are about to be sent; return their offer sequence."""
@@ -82,7 +87,26 @@ class Session:
         self._offered_items += len(tokens)
         self._offered_bytes += size
         self._outstanding.append(Offer(self._sequence, tuple(tokens), now + self._timing.offer_lease))
+        self.extend(tokens, now)
         return self._sequence
+
+    def extend(self, tokens: Iterable[LeaseToken], now: float) -> None:
+        """Note that leases are held for their full length from now."""
+        until = now + self._timing.lease
+        for token in tokens:
+            self._held[token] = until
+            self._held.move_to_end(token)
+
+    def end(self, tokens: Iterable[LeaseToken]) -> None:
+        """Note that leases are over."""
+        for token in tokens:
+            self._held.pop(token, None)
+
+    def held(self, now: float) -> int:
+        """Return how many leases the worker holds, as far as this session knows."""
+        while self._held and next(iter(self._held.values())) <= now:
+            self._held.popitem(last=False)
+        return len(self._held)
 
     def receive(self, sequence: int) -> list[LeaseToken]:
         """Take a receipt; return the tokens it confirms for the first time, those of lapsed offers included."""
@@ -97,6 +121,11 @@ class Session:
     def drain(self) -> None:
         """Offer nothing more."""
         self._draining = True
+
+    @property
+    def credits(self) -> int:
+        """Items that may still be offered, whatever else keeps them back."""
+        return self._granted_items - self._offered_items
 
     @property
     def draining(self) -> bool:
@@ -120,7 +149,7 @@ class Session:
         deaf = self._missed >= MISSED_OFFERS_LIMIT and not self._answer_awaited
         if not deaf and now < self._next_ping_at:
             return None
-        self._next_ping_at = now + self._timing.ping_interval
+        self._pinged_at = now
         self._ping_id += 1
         if deaf:
             self._answer_awaited = self._ping_id
@@ -129,6 +158,12 @@ class Session:
     def next_tick_at(self) -> float:
         """Return when to call `tick` and `silent` again."""
         return min(self._next_ping_at, self._heard_at + self._timing.silence_limit)
+
+    @property
+    def _next_ping_at(self) -> float:
+        # Who owes an answer is asked again, whatever else it says.
+        since = self._pinged_at if self._answer_awaited else max(self._pinged_at, self._heard_at)
+        return since + PING_PATIENCE * self._timing.ping_interval
 
     def silent(self, now: float) -> bool:
         """Return whether the worker has been silent for too long."""

@@ -53,7 +53,9 @@ class ClaimOrder(NamedTuple):
     offer_lease_ms: int = 0
     """Positive for a streamed claim: the lease until its receipt. 0: the claim's reply is the receipt."""
     max_bytes: int = 2_500_000
-    """Most bytes of descriptions, payloads and progress together; the first item is given whatever its size."""
+    """Most bytes of descriptions, payloads and progress together."""
+    any_size: bool = True
+    """Whether the first item is given whatever its size."""
     request_id: str = ""
 
 
@@ -80,7 +82,7 @@ class Claimed(NamedTuple):
 
     leases: list[Lease]
     more: bool
-    """True if asking again at once may find more."""
+    """True if asking again at once may find more; without any lease, if somebody with more room may."""
 
 
 class TopicLimits(NamedTuple):

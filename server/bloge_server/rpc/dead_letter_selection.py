@@ -1,15 +1,14 @@
 """Which dead letters a request means: its filter checked, a place in a listing, and why one was left alone."""
 
-import base64
 from dataclasses import dataclass
 
-from bloge.remote_workers.errors import FieldViolation, Reason, RemoteWorkersError
 from bloge.remote_workers.status import to_status
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge.remote_workers.v1 import work_item_pb2
 from bloge_server.domain.work_item import Acted, StoredItem
 from bloge_server.rpc import items
 from bloge_server.rpc.fields import Checks
+from bloge_server.rpc.page_tokens import from_token, no_token, to_token
 
 MAX_FILTER_IDS = 500
 _MAX_ITEMS = 10_000
@@ -27,8 +26,7 @@ class Place:
 
     def token(self) -> str:
         """Return the page token that stands for this place."""
-        text = f"{self.worker_topic}/{self.since_ms}/{self.after_id}"
-        return base64.urlsafe_b64encode(text.encode()).decode()
+        return to_token(f"{self.worker_topic}/{self.since_ms}/{self.after_id}")
 
     @classmethod
     def parse(cls, token: str) -> "Place":
@@ -40,14 +38,10 @@ class Place:
         if not token:
             return cls()
         try:
-            topic, since, after = base64.urlsafe_b64decode(token).decode().split("/")
+            topic, since, after = from_token(token).split("/")
             return cls(topic, int(since), after)
         except ValueError as error:
-            raise RemoteWorkersError(
-                Reason.INVALID_FIELD,
-                "page_token is not one",
-                fields=(FieldViolation("page_token", "must be empty or from the previous page's reply"),),
-            ) from error
+            raise no_token() from error
 
 
 def place_of(stored: StoredItem) -> Place:

@@ -4,12 +4,13 @@ from bloge.remote_workers.v1 import ops_service_pb2
 from bloge_server.rpc.boundary import completes
 from bloge_server.rpc.dead_letter_ops import DeadLetterOps
 from bloge_server.rpc.topic_ops import TopicOps
+from bloge_server.rpc.worker_ops import WorkerOps
 from bloge_server.store.redis_store import RedisStore
 
 
 @completes(ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"])
-class OpsService(TopicOps, DeadLetterOps):
-    """Topics, items and dead letters.
+class OpsService(TopicOps, DeadLetterOps, WorkerOps):
+    """Topics, items, dead letters and workers.
 
     Args:
         store: where they live.
@@ -19,3 +20,4 @@ class OpsService(TopicOps, DeadLetterOps):
     def __init__(self, store: RedisStore, max_payload_bytes: int) -> None:
         TopicOps.__init__(self, store)
         DeadLetterOps.__init__(self, store, max_payload_bytes)
+        WorkerOps.__init__(self, store)

@@ -1,10 +1,9 @@
 """The part of `OpsService` that is about topics: counts, pause and resume, lists, the audit."""
 
-import base64
 import re
 from collections.abc import AsyncIterator
 
-from bloge.remote_workers.errors import FieldViolation, Reason, RemoteWorkersError
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge.remote_workers.v1 import work_item_pb2
 from bloge_server.domain.lifecycle import INDEX_OF
@@ -12,6 +11,7 @@ from bloge_server.rpc import items
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.boundary import stream_response, unary
 from bloge_server.rpc.fields import Checks
+from bloge_server.rpc.page_tokens import from_token, no_token, to_token
 from bloge_server.rpc.recorded import check_action, recorded
 from bloge_server.store import topics
 from bloge_server.store.actions import ActionLog
@@ -48,13 +48,13 @@ class TopicOps:
         namespace = checks.namespace(request.namespace)
         size = checks.number("page_size", request.page_size or _TOPIC_PAGE, 1, _MAX_PAGE)
         checks.done()
-        after = _from_token(request.page_token)
+        after = from_token(request.page_token)
         names = [name for name in await self._store.topics(namespace) if name > after]
         response = pb.ListTopicsResponse()
         for name in names[:size]:
             response.topics.append(_topic(namespace, name, await topics.describe(self._store, namespace, name)))
         if len(names) > size:
-            response.next_page_token = _to_token(names[size - 1])
+            response.next_page_token = to_token(names[size - 1])
         return response
 
     @unary
@@ -134,7 +134,7 @@ class TopicOps:
                 response.items.append(listed)
             looked_at += 1
         if looked_at < len(ids) or len(ids) == size:
-            response.next_page_token = _to_token(str(start + looked_at))
+            response.next_page_token = to_token(str(start + looked_at))
         return response
 
     @stream_response
@@ -211,24 +211,8 @@ def _finding(finding: Finding) -> pb.AuditFinding:
     )
 
 
-def _to_token(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
 def _offset(token: str) -> int:
-    text = _from_token(token) or "0"
+    text = from_token(token) or "0"
     if not _OFFSET.fullmatch(text):
-        raise _no_token()
+        raise no_token()
     return int(text)
-
-
-def _from_token(token: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(token).decode()
-    except ValueError as error:
-        raise _no_token() from error
-
-
-def _no_token() -> RemoteWorkersError:
-    violation = FieldViolation("page_token", "must be empty or from the previous page's reply")
-    return RemoteWorkersError(Reason.INVALID_FIELD, "page_token is not one", fields=(violation,))

@@ -1,7 +1,7 @@
 """One `Work` stream: reads the worker's frames, does what they say, writes the server's frames."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,18 +10,25 @@ import structlog
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_stream_pb2 as pb
 from bloge_server.dispatch import reporting
-from bloge_server.dispatch.dispatcher import Room, Topic
+from bloge_server.dispatch.dispatcher import Claim, Room, Topic
+from bloge_server.dispatch.reporting import Report
 from bloge_server.dispatch.session import Session, Timing
 from bloge_server.domain.lease_token import LeaseToken
-from bloge_server.domain.reports import Verdict
+from bloge_server.domain.reports import Heartbeat, Verdict
 from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.fields import MAX_BATCH
 from bloge_server.rpc.frames import FrameQueue
 from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.workers import WorkerCard
 
 _RECEIPT_DELAY_SECONDS = 0.02
 """Far below the shortest offer lease, so a receipt is never late for it."""
+
+WORKER_DRAIN = "worker-drain"
+"""The worker knows `Draining.worker`; without it the frame would say that the server leaves."""
+CAPABILITIES = frozenset({WORKER_DRAIN})
+"""Optional features that this server knows."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,10 +44,10 @@ class StreamSettings:
     max_payload_bytes: int
     server_version: str
 
-    @property
-    def timing(self) -> Timing:
-        """The intervals of a session in seconds."""
-        return Timing(self.offer_lease_ms / 1000, self.ping_ms / 1000, self.silence_ms / 1000)
+    def timing(self, lease_ms: int) -> Timing:
+        """Return the intervals of a session in seconds."""
+        milliseconds = (lease_ms, self.offer_lease_ms, self.ping_ms, self.silence_ms)
+        return Timing(*(each / 1000 for each in milliseconds))
 
 
 class WorkStream:
@@ -64,11 +71,15 @@ class WorkStream:
     ) -> None:
         self.namespace = namespace
         self.worker_id = hello.worker_id
+        self.opened_ms = 0
+        """When the store was told of it, by the store's clock: a later session of the same worker replaces it."""
         self.topics: list[Topic] = [(namespace, topic) for topic in dict.fromkeys(hello.worker_topics)]
         self.frames = FrameQueue()
-        self.session = Session(settings.timing, clock())
         wanted = hello.lease_duration if hello.HasField("lease_duration") else None
         self.lease_ms = convert.clamp_lease_ms(wanted, settings.lease_ms)
+        self.session = Session(settings.timing(self.lease_ms), clock())
+        self.capabilities = CAPABILITIES.intersection(hello.capabilities)
+        self._slots, self._sdk = hello.slots, hello.sdk
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -80,18 +91,19 @@ class WorkStream:
 
     def room(self) -> Room:
         """Return what may be offered now."""
-        return self.session.room()
+        return self.session.room(self._clock())
 
-    def order(self, max_items: int, max_bytes: int) -> ClaimOrder:
-        """Return how to claim for this session."""
-        return ClaimOrder(self.worker_id, max_items, self.lease_ms, self._settings.offer_lease_ms, max_bytes)
+    def order(self, claim: Claim) -> ClaimOrder:
+        """Return how to make a claim for this session."""
+        _, _, max_items, max_bytes, any_size = claim
+        offer_ms = self._settings.offer_lease_ms
+        return ClaimOrder(self.worker_id, max_items, self.lease_ms, offer_ms, max_bytes, any_size)
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:
         """Offer what was claimed."""
         tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
-        sequence = self.session.offer(
-            tokens, sum(len(lease.spec) + len(lease.payload) for lease in leases), self._clock()
-        )
+        # Payload bytes alone, as the worker counts them: what the two count apart would be lost for ever.
+        sequence = self.session.offer(tokens, sum(len(lease.payload) for lease in leases), self._clock())
         frame = pb.WorkResponse()
         frame.offers.offer_sequence = sequence
         for lease in leases:
@@ -100,9 +112,18 @@ class WorkStream:
 
     # The stream.
 
+    def card(self) -> WorkerCard:
+        """Return what is known of the worker now."""
+        session = self.session
+        held, items = session.held(self._clock()), session.credits
+        topics = tuple(topic for _, topic in self.topics)
+        return WorkerCard(self.worker_id, topics, self._slots, self._sdk, held, items, session.draining)
+
     async def welcome(self, hello: pb.Hello, session_id: str) -> None:
         """Answer the hello: settings, and which of the leases still held to keep."""
-        held = await reporting.take(self._store, [convert.held(token) for token in hello.held_lease_tokens])
+        named = [convert.held(token) for token in hello.held_lease_tokens]
+        held = await reporting.take_what_can_be(self._store, named)
+        self._note_verdicts(named, held)
         settings = self._settings
         welcome = pb.Welcome(
             session_id=session_id,
@@ -114,41 +135,50 @@ class WorkStream:
             max_payload_bytes=settings.max_payload_bytes,
             max_batch_size=MAX_BATCH,
             server_version=settings.server_version,
+            capabilities=sorted(self.capabilities),
             held_leases=[convert.verdict(0, verdict) for verdict in held],
         )
         self.frames.put(pb.WorkResponse(welcome=welcome))
 
     async def read(self, requests: AsyncIterator[pb.WorkRequest], on_room: Callable[[], None]) -> None:
-        """Take frames until the worker closes its side."""
+        """Take frames until the worker closes its side; `on_room` is called when there may be room for offers."""
         async for request in requests:
+            await self.frames.room()
             self.session.heard(self._clock())
-            match request.WhichOneof("frame"):
-                case "credits":
-                    self.session.grant(request.credits.items_total, request.credits.bytes_total)
-                    on_room()
-                case "reports":
-                    await self._take_reports(request.reports)
-                case "receipt":
-                    self._take_receipt(request.receipt.offer_sequence)
-                    on_room()
-                case "drain":
-                    self.session.drain()
-                case "ping":
-                    self._take_ping(request.ping)
-                    on_room()
-                case other:
-                    raise RemoteWorkersError(
-                        Reason.PROTOCOL_VIOLATION, f"frame {other or 'without content'} may not follow Hello"
-                    )
+            await self._take(request)
+            on_room()
 
-    async def watch_time(self) -> None:
-        """Ping, notice lapsed offers, and return when the worker has been silent for too long."""
-        while not self.session.silent(self._clock()):
+    async def _take(self, request: pb.WorkRequest) -> None:
+        match request.WhichOneof("frame"):
+            case "credits":
+                self.session.grant(request.credits.items_total, request.credits.bytes_total)
+            case "reports":
+                await self._take_reports(request.reports)
+            case "receipt":
+                self._take_receipt(request.receipt.offer_sequence)
+            case "drain":
+                self.session.drain()
+            case "ping":
+                self._take_ping(request.ping)
+            case other:
+                raise RemoteWorkersError(
+                    Reason.PROTOCOL_VIOLATION, f"frame {other or 'without content'} may not follow Hello"
+                )
+
+    async def watch_time(self, on_room: Callable[[], None]) -> None:
+        """Ping, notice lapsed offers and leases, and return when the worker has been silent for too long.
+
+        Or when the session was ended for another reason; that shows with the next ping.
+        """
+        while not self.frames.closed:
+            if self.session.silent(self._clock()):
+                self._log.warning("session ended: worker silent for too long", limit_ms=self._settings.silence_ms)
+                return
             ping_id = self.session.tick(self._clock())
             if ping_id is not None:
                 self.frames.put(pb.WorkResponse(ping=pb.Ping(ping_id=ping_id)))
+            on_room()
             await asyncio.sleep(max(0.0, self.session.next_tick_at() - self._clock()))
-        self._log.warning("session ended: worker silent for too long", limit_ms=self._settings.silence_ms)
 
     def stop(self, topic: Topic, item_id: str, fence: int, reason: Reason) -> None:
         """Tell the worker to stop a handler."""
@@ -160,6 +190,13 @@ class WorkStream:
         self.session.drain()
         draining = pb.Draining(grace=convert.duration(grace_ms), reason=reason)
         self.frames.put(pb.WorkResponse(draining=draining))
+
+    def ask_to_leave(self) -> None:
+        """Offer nothing more, and tell the worker that somebody wants it to leave."""
+        if not self.session.draining and WORKER_DRAIN in self.capabilities:
+            draining = pb.Draining(worker=True, reason="an operator asked this worker to leave")
+            self.frames.put(pb.WorkResponse(draining=draining))
+        self.session.drain()
 
     def _take_ping(self, ping: pb.Ping) -> None:
         if ping.answer:
@@ -194,6 +231,7 @@ class WorkStream:
                 continue
             for token, verdict in zip(batch, verdicts, strict=True):
                 if verdict.reason is not None:
+                    self.session.end([token])
                     self.stop(topic, token.item_id, int(token.fence), verdict.reason)
 
     async def _take_reports(self, reports: pb.Reports) -> None:
@@ -211,5 +249,18 @@ class WorkStream:
         for report in taken:
             if not isinstance(report, Verdict):
                 self._received.pop(report.token, None)
-        verdicts = await reporting.take(self._store, taken)
+        verdicts = await reporting.take_what_can_be(self._store, taken)
+        self._note_verdicts(taken, verdicts)
         self.frames.put(pb.WorkResponse(verdicts=pb.Verdicts(verdicts=map(convert.verdict, ids, verdicts))))
+
+    def _note_verdicts(self, reports: Sequence[Report | Verdict], verdicts: Sequence[Verdict]) -> None:
+        """Keep count of what the worker holds."""
+        over: list[LeaseToken] = []
+        extended: list[LeaseToken] = []
+        for report, verdict in zip(reports, verdicts, strict=True):
+            if isinstance(report, Verdict) or verdict.reason in reporting.NOT_JUDGED:
+                continue
+            goes_on = isinstance(report, Heartbeat) and verdict.accepted
+            (extended if goes_on else over).append(report.token)
+        self.session.end(over)
+        self.session.extend(extended, self._clock())

@@ -3,18 +3,16 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
-
-import structlog
+from typing import Any
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import lease_pb2, worker_service_pb2, worker_service_pb2_grpc
 from bloge.remote_workers.v1 import work_stream_pb2 as pb
 from bloge_server.dispatch import reporting
 from bloge_server.dispatch.claims import ClaimPump
-from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, Room, Topic
+from bloge_server.dispatch.dispatcher import NO_ROOM, Claim, Room, Topic
 from bloge_server.dispatch.reporting import Report
 from bloge_server.domain.names import DEFAULT_NAMESPACE
 from bloge_server.domain.reports import Verdict
@@ -22,15 +20,20 @@ from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.boundary import stream, unary
 from bloge_server.rpc.fields import MAX_BATCH, Checks
+from bloge_server.rpc.sessions import Sessions
 from bloge_server.rpc.work_stream import StreamSettings, WorkStream
+from bloge_server.services.presence import Presence
 from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.workers import WorkerCard
 
 _MAX_TOPICS = 64
 _MAX_HELD = 10_000
+_MAX_CAPABILITIES = 64
 _MAX_WAIT_MS = 60_000
 _LONG_TEXT = 128
-
-_log = structlog.get_logger(__name__)
+_LAST_WORDS_SECONDS = 1.0
+"""How long a session that is over may still write before its stream is cut: a worker that has stopped reading would
+else keep it for ever."""
 
 
 class _Waiter:
@@ -42,11 +45,11 @@ class _Waiter:
 
     def room(self) -> Room:
         """Return what is wanted, nothing once it is there."""
-        return Room(0, 0) if self.claimed.done() else Room(self._order.max_items, MAX_CLAIM_BYTES)
+        return NO_ROOM if self.claimed.done() else Room(self._order.max_items)
 
-    def order(self, max_items: int, max_bytes: int) -> ClaimOrder:
-        """Return how to claim."""
-        return self._order._replace(max_items=max_items, max_bytes=max_bytes)
+    def order(self, claim: Claim) -> ClaimOrder:
+        """Return how to make a claim."""
+        return self._order._replace(max_items=claim.max_items, max_bytes=claim.max_bytes)
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:  # noqa: ARG002 - a waiter has one topic
         """Take what was claimed."""
@@ -59,6 +62,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
     Args:
         store: where leases live.
         pump: claims for streams and waiting calls.
+        presence: where workers are listed.
         settings: what workers are told.
         clock: monotonic seconds.
     """
@@ -67,17 +71,18 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         self,
         store: RedisStore,
         pump: ClaimPump,
+        presence: Presence,
         settings: StreamSettings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.sessions = Sessions(pump)
         self._store = store
         self._pump = pump
+        self._presence = presence
         self._settings = settings
         self._clock = clock
-        self._sessions: dict[tuple[str, str], WorkStream] = {}
-        self._alone = asyncio.Event()
-        self._alone.set()
-        self._draining = False
+        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the server stops."""
 
     @unary
     async def Register(self, request: worker_service_pb2.RegisterRequest) -> worker_service_pb2.RegisterResponse:
@@ -86,7 +91,8 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         namespace = checks.namespace(request.namespace)
         _check_worker(checks, request.worker_id, request.worker_topics, request.sdk)
         checks.done()
-        await self._register(namespace, request.worker_id, request.worker_topics, request.slots, request.sdk)
+        topics = tuple(dict.fromkeys(request.worker_topics))
+        await self._presence.register(namespace, WorkerCard(request.worker_id, topics, request.slots, request.sdk))
         return worker_service_pb2.RegisterResponse(
             lease_duration=convert.duration(self._settings.lease_ms),
             heartbeat_interval=convert.duration(self._settings.lease_ms // 3),
@@ -97,7 +103,7 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
 
     @unary
     async def Claim(self, request: worker_service_pb2.ClaimRequest) -> worker_service_pb2.ClaimResponse:
-        """Claim items, waiting for the first if asked to."""
+        """Claim items, waiting for the first if asked to. A worker that was asked to leave gets none, and is told."""
         checks = Checks()
         topic = (checks.namespace(request.namespace), checks.name("worker_topic", request.worker_topic))
         checks.name("worker_id", request.worker_id)
@@ -105,11 +111,14 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         max_items = checks.number("max_items", request.max_items or 1, 1, MAX_BATCH)
         wait_ms = checks.duration("wait_timeout", request.wait_timeout, 0, _MAX_WAIT_MS)
         checks.done()
+        if self._presence.is_asked_to_leave(topic[0], request.worker_id):
+            return worker_service_pb2.ClaimResponse(draining=True)
+        self._presence.claimed(topic[0], request.worker_id, topic[1])
         wanted = request.lease_duration if request.HasField("lease_duration") else None
         lease_ms = convert.clamp_lease_ms(wanted, self._settings.lease_ms)
         order = ClaimOrder(request.worker_id, max_items, lease_ms, request_id=request.request_id)
         leases = (await self._store.claim(*topic, order)).leases
-        if not leases and wait_ms and not self._draining:
+        if not leases and wait_ms:
             leases = await self._wait(topic, order, wait_ms / 1000)
         response = worker_service_pb2.ClaimResponse()
         for lease in leases:
@@ -147,76 +156,56 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         hello = await self._hello(requests)
         namespace = hello.namespace or DEFAULT_NAMESPACE
         session = WorkStream(self._store, self._settings, hello, namespace, self._clock)
-        await self._register(namespace, hello.worker_id, hello.worker_topics, hello.slots, hello.sdk)
+        session.opened_ms = await self._presence.register(namespace, session.card())
         await session.welcome(hello, secrets.token_hex(8))
-        with self._present(session):
-            background = [asyncio.create_task(part) for part in (self._read(session, requests), self._time(session))]
-            try:
-                async for frame in session.frames.drain():
-                    yield frame
-            finally:
-                for part in background:
-                    part.cancel()
-
-    def stop_handler(self, topic: Topic, worker_id: str, item_id: str, fence: str, reason: str) -> None:
-        """Pass on that a lease is over, if its worker has a session here."""
-        if session := self._sessions.get((topic[0], worker_id)):
-            session.stop(topic, item_id, int(fence), Reason(reason))
+        if self._presence.is_asked_to_leave(namespace, hello.worker_id):
+            session.ask_to_leave()
+        self.sessions.begin(session)
+        background = [
+            asyncio.create_task(self._read(session, requests)),
+            asyncio.create_task(self._time(session, asyncio.current_task())),
+            asyncio.create_task(self._presence.tell_servers(namespace, session.card(), session.opened_ms)),
+        ]
+        try:
+            async for frame in session.frames.drain():
+                yield frame
+        finally:
+            self.sessions.end(session)
+            for part in background:
+                part.cancel()
 
     async def drain(self, grace_seconds: float) -> None:
-        """Ask every session to leave, and wait until they have or the grace is over."""
-        self._draining = True
-        for session in self._sessions.values():
-            session.say_draining(int(grace_seconds * 1000), "the server is stopping")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_seconds):
-                await self._alone.wait()
-        if self._sessions:
-            _log.warning("sessions still open at the end of the drain", count=len(self._sessions))
-        for session in self._sessions.values():
-            session.frames.close()
-
-    @contextmanager
-    def _present(self, session: WorkStream) -> Iterator[None]:
-        """Have a session take part: known by its worker's name, and claimed for."""
-        name = (session.namespace, session.worker_id)
-        if (earlier := self._sessions.get(name)) is not None:
-            earlier.frames.close()
-        self._sessions[name] = session
-        self._alone.clear()
-        claimer_id = self._pump.add(session.topics, session)
-        log = _log.bind(namespace=session.namespace, worker_id=session.worker_id)
-        log.info("session opened", worker_topics=[topic for _, topic in session.topics])
-        try:
-            yield
-        finally:
-            self._pump.remove(claimer_id)
-            if self._sessions.get(name) is session:
-                del self._sessions[name]
-            if not self._sessions:
-                self._alone.set()
-            log.info("session closed")
+        """Ask every session to leave, and wait until they have or the grace is over. Claims wait no longer."""
+        self._leaving.set_result(None)
+        await self.sessions.drain(grace_seconds)
 
     async def _read(self, session: WorkStream, requests: AsyncIterator[pb.WorkRequest]) -> None:
         try:
-            await session.read(requests, self._pump.pump)
+            await session.read(requests, partial(self.sessions.roomy, session))
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream ends with it
             session.frames.close(error)
         else:
             session.frames.close()
 
-    @staticmethod
-    async def _time(session: WorkStream) -> None:
-        await session.watch_time()
-        session.frames.close()
+    async def _time(self, session: WorkStream, stream: "asyncio.Task[object] | None") -> None:
+        await session.watch_time(partial(self.sessions.roomy, session))
+        self.sessions.end(session)
+        await asyncio.sleep(_LAST_WORDS_SECONDS)
+        if stream is not None:
+            stream.cancel()
 
     async def _hello(self, requests: AsyncIterator[pb.WorkRequest]) -> pb.Hello:
         """Return the first frame, checked."""
-        if self._draining:
+        if self._leaving.done():
             raise RemoteWorkersError(
                 Reason.SERVER_DRAINING, "this server is stopping; connect to another", retry_delay_seconds=1
             )
-        first = await anext(aiter(requests), pb.WorkRequest())
+        limit = self._settings.silence_ms / 1000
+        try:
+            async with asyncio.timeout(limit):
+                first = await anext(aiter(requests), pb.WorkRequest())
+        except TimeoutError:
+            raise RemoteWorkersError(Reason.PROTOCOL_VIOLATION, f"no Hello within {limit:g} s") from None
         if first.WhichOneof("frame") != "hello":
             raise RemoteWorkersError(Reason.PROTOCOL_VIOLATION, "the first frame must be Hello")
         hello, checks = first.hello, Checks()
@@ -224,6 +213,8 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         _check_worker(checks, hello.worker_id, hello.worker_topics, hello.sdk, "hello.")
         if len(hello.held_lease_tokens) > _MAX_HELD:
             checks.wrong("hello.held_lease_tokens", f"must have up to {_MAX_HELD} entries")
+        if len(hello.capabilities) > _MAX_CAPABILITIES:
+            checks.wrong("hello.capabilities", f"must have up to {_MAX_CAPABILITIES} entries")
         checks.done()
         return hello
 
@@ -232,7 +223,8 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         waiter = _Waiter(order)
         claimer_id = self._pump.add([topic], waiter)
         try:
-            await asyncio.wait([waiter.claimed], timeout=seconds)
+            either: list[asyncio.Future[Any]] = [waiter.claimed, self._leaving]
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._pump.remove(claimer_id)
         return waiter.claimed.result() if waiter.claimed.done() else []
@@ -242,10 +234,6 @@ class WorkerService(worker_service_pb2_grpc.WorkerServiceServicer):
         checks.batch("reports", len(reports))
         checks.done()
         return [convert.verdict(0, verdict) for verdict in await reporting.take(self._store, reports)]
-
-    async def _register(self, namespace: str, worker_id: str, topics: Iterable[str], slots: int, sdk: str) -> None:
-        for topic in topics:
-            await self._store.register(namespace, topic, worker_id, slots, sdk)
 
 
 def _check_worker(checks: Checks, worker_id: str, topics: Iterable[str], sdk: str, path: str = "") -> None:

@@ -12,7 +12,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Herald(StrEnum):
-    """What scripts tell: the first word of a line, with the words that follow it."""
+    """What scripts and servers tell: the first word of a line, with the words that follow it."""
 
     READY = "ready"
     """Something can be claimed."""
@@ -24,6 +24,10 @@ class Herald(StrEnum):
     """An item that somebody awaits has its outcome: item id."""
     STOP = "stop"
     """A worker is to stop a handler: worker id, item id, fence, reason."""
+    LEAVE = "leave"
+    """A worker was asked to leave: worker id."""
+    SESSION = "session"
+    """A worker has opened a session: worker id, when in ms."""
 
 
 class Heralds:

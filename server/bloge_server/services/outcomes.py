@@ -43,6 +43,8 @@ class OutcomeWatch:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         self._readings: dict[Source, _Reading] = {}
+        self._sources: defaultdict[Topic, set[Source]] = defaultdict(set)
+        """The same sources by topic."""
         self._pending: dict[Source, None] = {}
         self._news = asyncio.Event()
 
@@ -50,6 +52,7 @@ class OutcomeWatch:
         """Watch these sources too, from the beginning of their outboxes."""
         for source in sources:
             self._readings[source] = _Reading()
+            self._sources[source[0]].add(source)
             self.poke(source)
 
     def remove(self, sources: Iterable[Source]) -> None:
@@ -57,6 +60,10 @@ class OutcomeWatch:
         for source in sources:
             self._readings.pop(source, None)
             self._pending.pop(source, None)
+            of_topic = self._sources[source[0]]
+            of_topic.discard(source)
+            if not of_topic:
+                del self._sources[source[0]]
 
     def poke(self, source: Source) -> None:
         """Note that a source may have something new."""
@@ -66,9 +73,13 @@ class OutcomeWatch:
 
     def poke_topic(self, topic: Topic) -> None:
         """Note that every source of a topic may have something new."""
-        for source in self._readings:
-            if source[0] == topic:
-                self.poke(source)
+        for source in self._sources.get(topic, ()):
+            self.poke(source)
+
+    @property
+    def topics(self) -> Iterable[Topic]:
+        """The topics of its sources."""
+        return self._sources.keys()
 
     async def next(self) -> News:
         """Wait for news of a source.
@@ -111,7 +122,8 @@ class Outcomes:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         self._watches: set[OutcomeWatch] = set()
-        self._awaited: defaultdict[tuple[Topic, str], set[asyncio.Event]] = defaultdict(set)
+        self._awaited: dict[Topic, dict[str, set[asyncio.Event]]] = {}
+        """By topic and item id."""
 
     def watch(self) -> OutcomeWatch:
         """Return a new watcher; close it with `unwatch`."""
@@ -130,17 +142,21 @@ class Outcomes:
 
     def done(self, topic: Topic, item_id: str) -> None:
         """Take the news of an item's outcome to those who await it."""
-        for event in self._awaited.get((topic, item_id), ()):
+        for event in self._awaited[topic].get(item_id, ()) if topic in self._awaited else ():
             event.set()
 
     def look_again(self, topic: Topic) -> None:
         """Look at a topic again, because news from before it was listened to was missed."""
         for watch in self._watches:
             watch.poke_topic(topic)
-        for (awaited, _), events in self._awaited.items():
-            if awaited == topic:
-                for event in events:
-                    event.set()
+        for events in self._awaited.get(topic, {}).values():
+            for event in events:
+                event.set()
+
+    @property
+    def topics(self) -> set[Topic]:
+        """The topics that somebody watches or awaits outcomes of."""
+        return set(self._awaited).union(*(watch.topics for watch in self._watches))
 
     async def await_outcome(self, topic: Topic, item_id: str, seconds: float) -> StoredOutcome | None:
         """Return an item's outcome, waiting for it up to a time; None if there is none by then.
@@ -150,8 +166,7 @@ class Outcomes:
         """
         end = asyncio.get_running_loop().time() + seconds
         event = asyncio.Event()
-        waiting = self._awaited[topic, item_id]
-        waiting.add(event)
+        self._awaited.setdefault(topic, {}).setdefault(item_id, set()).add(event)
         try:
             # Only the waiting is cut short: a call to the store that is cancelled may swallow the cancellation.
             while (outcome := await self._read(topic, item_id)) is None:
@@ -163,10 +178,16 @@ class Outcomes:
                         await event.wait()
                 event.clear()
         finally:
-            waiting.discard(event)
-            if not waiting:
-                self._awaited.pop((topic, item_id), None)
+            self._stop_awaiting(topic, item_id, event)
         return outcome
+
+    def _stop_awaiting(self, topic: Topic, item_id: str, event: asyncio.Event) -> None:
+        of_topic = self._awaited[topic]
+        of_topic[item_id].discard(event)
+        if not of_topic[item_id]:
+            del of_topic[item_id]
+        if not of_topic:
+            del self._awaited[topic]
 
     async def _read(self, topic: Topic, item_id: str) -> StoredOutcome | None:
         status, outcome = await self._store.await_outcome(*topic, item_id)

@@ -1,54 +1,81 @@
 """Does what falls due in every topic: retries, lapsed leases, suspend deadlines, retention.
 
 Any number of servers sweep the same topics; the scripts make that safe. A sweeper sleeps until the earliest due time it
-knows of, and looks again after the fallback interval in case a wake-up was lost.
+knows of, and looks again within the fallback interval in case a wake-up was lost.
 """
 
 import asyncio
+import heapq
 import math
+import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
+from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
+SPREAD = 0.25
+"""Share of the fallback interval by which a topic is looked at early, so that thousands are not looked at at once."""
 
+_AT_ONCE = 32
+"""Sweeps at a time: those of thousands of topics must not stand in line before the calls of workers."""
 _WARN_AGAIN_SECONDS = 60.0
 
 _log = structlog.get_logger(__name__)
 
 
 class Agenda:
-    """When each topic is due next; knows no clock but what it is told."""
+    """When each topic is due next; knows no clock but what it is told. A call costs the logarithm of their number."""
 
     def __init__(self) -> None:
         self._due: dict[Topic, float] = {}
+        self._heap: list[tuple[float, Topic]] = []
+        """Entries that are not in `_due` any more mean nothing."""
 
     def know(self, topic: Topic, now: float) -> bool:
         """Add a topic, due now; return whether it is new."""
         if topic in self._due:
             return False
-        self._due[topic] = now
+        self.schedule(topic, now)
         return True
+
+    def forget(self, topic: Topic) -> None:
+        """Remove a topic."""
+        self._due.pop(topic, None)
 
     def schedule(self, topic: Topic, at: float) -> None:
         """Make a topic due at a time, if it is not due sooner."""
-        self._due[topic] = min(at, self._due.get(topic, math.inf))
+        if at < self._due.get(topic, math.inf):
+            self._due[topic] = at
+            heapq.heappush(self._heap, (at, topic))
 
     def take_due(self, now: float) -> list[Topic]:
         """Return the topics that are due. Until they are scheduled again they are not."""
-        due = [topic for topic, at in self._due.items() if at <= now]
-        for topic in due:
+        due = []
+        while self.next_due() <= now:
+            _, topic = heapq.heappop(self._heap)
             self._due[topic] = math.inf
+            due.append(topic)
         return due
 
     def next_due(self) -> float:
         """Return when the next topic is due; infinity if none is."""
-        return min(self._due.values(), default=math.inf)
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else math.inf
+
+    def __contains__(self, topic: Topic) -> bool:
+        """Return whether a topic is known."""
+        return topic in self._due
+
+    def __iter__(self) -> Iterator[Topic]:
+        """Iterate over all topics."""
+        return iter(self._due)
 
 
 class Sweeper:
@@ -57,17 +84,34 @@ class Sweeper:
     Args:
         sweep: sweeps one topic.
         clock: monotonic seconds.
+        dice: returns a number in [0, 1).
+        probe: is told how late each pass began.
     """
 
     def __init__(
-        self, sweep: Callable[[str, str], Awaitable[SweepResult]], clock: Callable[[], float] = time.monotonic
+        self,
+        sweep: Callable[[str, str], Awaitable[SweepResult]],
+        clock: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
+        probe: Probe = SILENT,
     ) -> None:
         self._sweep = sweep
+        self._probe = probe
         self._clock = clock
+        self._dice = dice
         self._agenda = Agenda()
         self._changed = asyncio.Event()
+        self._sweeping: dict[Topic, asyncio.Task[None]] = {}
+        self._due_again: set[Topic] = set()
+        """Topics that fell due while they were swept."""
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._warned: dict[Topic, float] = {}
         """When each topic was last said to have too many dead letters."""
+
+    @property
+    def topics(self) -> set[Topic]:
+        """The topics that are taken care of."""
+        return set(self._agenda)
 
     def know(self, topic: Topic) -> bool:
         """Take care of a topic from now on; return whether it is new."""
@@ -76,22 +120,37 @@ class Sweeper:
             self._changed.set()
         return new
 
+    def forget(self, topic: Topic) -> None:
+        """Take care of a topic no more."""
+        self._agenda.forget(topic)
+        self._warned.pop(topic, None)
+
     def schedule(self, topic: Topic, delay_ms: int) -> None:
         """Note that something falls due in a topic after a delay."""
-        at = self._clock() + delay_ms / 1000
+        self._schedule(topic, delay_ms / 1000)
+
+    def _schedule(self, topic: Topic, delay: float) -> None:
+        at = self._clock() + delay
         if at < self._agenda.next_due():
             self._changed.set()
         self._agenda.schedule(topic, at)
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
-        while True:
-            due = self._agenda.take_due(self._clock())
-            await asyncio.gather(*map(self._sweep_topic, due))
-            self._changed.clear()
-            delay = self._agenda.next_due() - self._clock()
-            if delay > 0:
-                await self._sleep(min(delay, FALLBACK_SECONDS))
+        """Sweep until cancelled. A topic whose store is slow to answer keeps no other waiting."""
+        try:
+            while True:
+                now = self._clock()
+                if (late := now - self._agenda.next_due()) >= 0:
+                    self._probe.swept(late)
+                for topic in self._agenda.take_due(now):
+                    self._start(topic)
+                self._changed.clear()
+                delay = self._agenda.next_due() - self._clock()
+                if delay > 0:
+                    await self._sleep(min(delay, FALLBACK_SECONDS))
+        finally:
+            for sweeping in self._sweeping.values():
+                sweeping.cancel()
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -100,8 +159,25 @@ class Sweeper:
         except TimeoutError:
             return
 
-    async def _sweep_topic(self, topic: Topic) -> None:
-        next_seconds = FALLBACK_SECONDS
+    def _start(self, topic: Topic) -> None:
+        if topic in self._sweeping:
+            self._due_again.add(topic)
+            return
+        self._sweeping[topic] = asyncio.create_task(self._sweep_in_turn(topic))
+
+    async def _sweep_in_turn(self, topic: Topic) -> None:
+        async with self._turns:
+            delay = await self._sweep_topic(topic)
+        del self._sweeping[topic]
+        if topic in self._due_again:
+            self._due_again.discard(topic)
+            delay = 0.0
+        if topic in self._agenda:  # else it was forgotten meanwhile
+            self._schedule(topic, delay)
+
+    async def _sweep_topic(self, topic: Topic) -> float:
+        """Sweep a topic; return after how many seconds it is due again."""
+        fallback = FALLBACK_SECONDS * (1 - SPREAD * self._dice())
         try:
             result = await self._sweep(*topic)
         except RemoteWorkersError as error:
@@ -109,10 +185,10 @@ class Sweeper:
         except Exception:  # noqa: BLE001 - a defect in one topic's sweep must not end all
             _log.exception("sweep broke", namespace=topic[0], worker_topic=topic[1])
         else:
-            if result.next_due_ms >= 0:
-                next_seconds = min(next_seconds, result.next_due_ms / 1000)
             self._tell(topic, result)
-        self._agenda.schedule(topic, self._clock() + next_seconds)
+            if result.next_due_ms >= 0:
+                return min(fallback, result.next_due_ms / 1000)
+        return fallback
 
     def _tell(self, topic: Topic, result: SweepResult) -> None:
         log = _log.bind(namespace=topic[0], worker_topic=topic[1])

@@ -6,6 +6,9 @@
 | `bloge:{<ns>}:topics` | SET | topics of a namespace, written before a topic's first enqueue |
 | `bloge:{<ns>}:actions` | STREAM | what people did, capped |
 | `bloge:{<ns>}:action:<request id>` | STRING | what an action with this request id answered, for a day |
+| `bloge:{<ns>}:workers` | ZSET | worker id -> last seen, ms; for an hour |
+| `bloge:{<ns>}:worker-cards` | HASH | worker id -> what is known of the worker, JSON |
+| `bloge:{<ns>}:leaving-workers` | ZSET | worker id -> when it was asked to leave, ms; for a day |
 | `bloge:{<ns>/t/<topic>}:ready` | ZSET | item id -> (99 - priority) * 2^46 + sequence |
 | `...:leases` | ZSET | item id -> lease deadline, ms |
 | `...:retry` | ZSET | item id -> due time, ms |
@@ -14,10 +17,9 @@
 | `...:finished` | ZSET | item id -> end of retention, ms |
 | `...:topic` | HASH | sequence counter, settings |
 | `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
+| `...:outboxes` | ZSET | reply group -> instant of its oldest outcome that is not acknowledged, ms |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
-| `...:workers` | ZSET | worker id -> last seen, ms |
-| `...:worker:<id>` | HASH | what the worker said of itself |
 | `...:wake` | channel | sharded pub/sub: what changed |
 | `...:mark` | STRING | written where a call waits for replicas, see `mark`; for 60 s |
 | `...:guard` | none | never written; on a cluster every script declares it, see `guard` |
@@ -45,20 +47,24 @@ def wake_channel(namespace: str, worker_topic: str) -> str:
     return topic_base(namespace, worker_topic) + "wake"
 
 
-def guard(namespace: str, worker_topic: str) -> str:
-    """Return a key that does not exist.
+def guard(key: str) -> str:
+    """Return a key that does not exist, in the slot of another one.
 
     While a slot moves key by key, a node refuses scripts with TRYAGAIN if a declared key is missing. Scripts write keys
     that they cannot declare, such as those of items; one missing key among the declared ones keeps every script from
     starting that could not end.
     """
-    return topic_base(namespace, worker_topic) + "guard"
+    return _beside(key, "guard")
 
 
 def mark(key: str) -> str:
     """Return a key in the slot of another one, which holds nothing that matters."""
+    return _beside(key, "mark")
+
+
+def _beside(key: str, name: str) -> str:
     tag = key[key.index("{") + 1 : key.index("}")] if "{" in key else key
-    return f"bloge:{{{tag}}}:mark"
+    return f"bloge:{{{tag}}}:{name}"
 
 
 def topics(namespace: str) -> str:
@@ -74,6 +80,21 @@ def actions(namespace: str) -> str:
 def action_reply(namespace: str, request_id: str) -> str:
     """Return the key of an action's reply."""
     return f"bloge:{{{namespace}}}:action:{request_id}"
+
+
+def workers(namespace: str) -> str:
+    """Return the key of the workers that a namespace saw lately."""
+    return f"bloge:{{{namespace}}}:workers"
+
+
+def worker_cards(namespace: str) -> str:
+    """Return the key of what is known of a namespace's workers."""
+    return f"bloge:{{{namespace}}}:worker-cards"
+
+
+def leaving_workers(namespace: str) -> str:
+    """Return the key of the workers that were asked to leave."""
+    return f"bloge:{{{namespace}}}:leaving-workers"
 
 
 def topic_of_channel(channel: str) -> tuple[str, str]:

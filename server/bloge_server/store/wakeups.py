@@ -51,6 +51,13 @@ class WakeListener:
             self._wanted |= new
             self._changed.set()
 
+    def forget(self, topics: Iterable[Topic]) -> None:
+        """Listen to these topics no more."""
+        gone = {keys.wake_channel(*topic) for topic in topics} & self._wanted
+        if gone:
+            self._wanted -= gone
+            self._changed.set()
+
     async def run(self) -> None:
         """Listen until cancelled."""
         try:
@@ -65,9 +72,12 @@ class WakeListener:
             await asyncio.gather(*(ear.close() for ear in self._ears.values()))
 
     async def _place(self) -> None:
-        """Subscribe to what has no subscription yet."""
+        """Subscribe to what has no subscription yet, and end those that nobody wants any more."""
+        for channel in self._placed.keys() - self._wanted:
+            await self._unsubscribe(channel)
+        missing = self._wanted - self._placed.keys()
         try:
-            for node, channels in await self._client.places(self._wanted - self._placed.keys()):
+            for node, channels in await self._client.places(missing) if missing else ():
                 await self._subscribe(node, channels)
         except (RedisError, OSError) as error:
             self._mend(error)
@@ -79,6 +89,16 @@ class WakeListener:
         self._placed.update(dict.fromkeys(channels, node))
         try:
             await ear.subscribe(channels)
+        except (RedisError, OSError) as error:
+            self._lost(ear, error)
+            await ear.close()
+
+    async def _unsubscribe(self, channel: str) -> None:
+        ear = self._ears.get(self._placed.pop(channel))
+        if ear is None:
+            return
+        try:
+            await ear.unsubscribe(channel)
         except (RedisError, OSError) as error:
             self._lost(ear, error)
             await ear.close()
@@ -110,7 +130,7 @@ class WakeListener:
         elif kind == "ssubscribe":
             self._told_cause = ""
             self._on_heard(topic)
-        else:  # nobody asked for it: the slot has left the node
+        elif channel in self._placed:  # nobody asked for it: the slot has left the node
             self._placed.pop(channel, None)
             self._client.distrust()
             self._changed.set()
@@ -142,6 +162,10 @@ class _Ear:
         await self._pubsub.ssubscribe(*channels)
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen())
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Hear one channel no more."""
+        await self._pubsub.sunsubscribe(channel)
 
     async def close(self) -> None:
         """Hear no more."""

@@ -8,8 +8,11 @@ import pytest
 from redis import Redis
 
 from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.v1 import ops_service_pb2
+from bloge_server.store import keys
 from support.server import running_server
 from support.store_process import running_store
+from support.waiting import until
 from support.wire import Wire, seconds
 
 
@@ -133,3 +136,36 @@ def test_lost_wake_ups_are_made_up_for(here: Wire, there: Wire, shared_store: st
         while len(found) < 2:
             found += [outcome.item.item_id for outcome in watch.next().outcomes]
     assert sorted(found) == ["a", "b"]
+
+
+def test_a_worker_is_asked_to_leave_wherever_it_is(here: Wire, there: Wire) -> None:
+    """Its session hears of it on its own server."""
+    with here.session("w1", capabilities=["worker-drain"]) as session:
+        there.ops.DrainWorker(ops_service_pb2.DrainWorkerRequest(namespace=there.namespace, worker_id="w1"))
+        assert session.expect("draining").worker
+
+
+def test_a_session_there_ends_an_earlier_one_here(here: Wire, there: Wire) -> None:
+    """What this server would still offer the worker would not arrive."""
+    with here.session("w1", credit=9) as earlier:
+        earlier.settle()
+        with there.session("w1") as later:
+            assert earlier.rest() == []
+            later.settle()
+        with here.session("w1") as latest:
+            latest.settle()
+
+
+def test_a_topic_that_nobody_needs_is_forgotten(here: Wire, shared_store: str) -> None:
+    """What workers name and nobody uses costs no server anything for long; what holds items is never forgotten."""
+    used, unused = keys.wake_channel(here.namespace, "used"), keys.wake_channel(here.namespace, "unused")
+    here.put("a", worker_topic="used")
+    with Redis.from_url(shared_store) as admin:
+
+        def listeners() -> list[int]:
+            found = admin.execute_command("PUBSUB", "SHARDNUMSUB", used, unused)
+            return list(dict(zip(found[::2], found[1::2], strict=True)).values())
+
+        with here.session("w1", "used", "unused"):
+            until(lambda: listeners() == [2, 1], "both topics are listened to")
+        until(lambda: listeners() == [2, 0], "the unused topic is forgotten")

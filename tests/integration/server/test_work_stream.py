@@ -132,16 +132,32 @@ def test_an_enqueue_is_offered_to_a_session_with_credit(wire: Wire) -> None:
 
 
 def test_byte_credit_limits_offers(wire: Wire) -> None:
-    """A batch carries no more payload than is left, and with nothing outstanding one item whatever its size."""
+    """A batch carries no more payload than is left, and a worker that holds nothing gets one item whatever its size."""
     wire.put("a", "b", "c", payload=b"x" * 1000)
     with wire.session() as session:
         session.grant(9, 100)
         first = session.expect("offers")
         assert ids(first.leases) == ["a"]
+        session.receive(first.offer_sequence)
         session.settle()
         assert ids(wire.claim(1, worker="w2")) == ["b"]
-        session.receive(first.offer_sequence)
-        assert ids(session.expect("offers").leases) == ["c"]
+        complete(session, *first.leases)
+        assert ids(session.leases(1)) == ["c"]
+
+
+def test_an_item_that_does_not_fit_keeps_those_behind_it_back(wire: Wire) -> None:
+    """What is small and came later would else overtake it for ever."""
+    wire.put("first", payload=b"x" * 600)
+    with wire.session() as session:
+        session.grant(9, 1000)
+        (first,) = session.leases(1)
+        wire.put("large", payload=b"x" * 600)
+        wire.put("small", payload=b"x")
+        session.settle()
+        assert (wire.status("large"), wire.status("small")) == ("READY", "READY")
+        session.grant(9, 2000)
+        assert ids(session.leases(2)) == ["large", "small"]
+        complete(session, first)
 
 
 def test_topics_share_the_credits(wire: Wire) -> None:

@@ -17,11 +17,8 @@ ONE_RETRY = work_item_pb2.RetryPolicy(attempts=1)
 
 def test_a_worker_learns_the_servers_settings(wire: Wire) -> None:
     """And announces itself; the same id again replaces the entry."""
-    request = calls.RegisterRequest(
-        namespace=wire.namespace, worker_id="w1", worker_topics=["a", "b"], slots=4, sdk="test/1"
-    )
     for _ in range(2):
-        response = wire.workers.Register(request, timeout=PATIENCE)
+        response = wire.register("w1", "a", "b", slots=4, sdk="test/1")
     assert (response.lease_duration.seconds, response.heartbeat_interval.seconds) == (30, 10)
     assert (response.max_payload_bytes, response.max_batch_size) == (1_048_576, 500)
     assert response.server_version

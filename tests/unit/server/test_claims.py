@@ -8,7 +8,7 @@ import pytest
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.claims import ClaimPump
-from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, Room, Topic
+from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, Claim, Room, Topic
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Release, Verdict
 from bloge_server.domain.work_item import Claimed, ClaimOrder, Lease
@@ -62,9 +62,9 @@ class Taker:
         """Return what is left of the room."""
         return Room(self.items - len(self.taken), MAX_CLAIM_BYTES)
 
-    def order(self, max_items: int, max_bytes: int) -> ClaimOrder:
+    def order(self, claim: Claim) -> ClaimOrder:
         """Claim as a worker."""
-        return ClaimOrder("w1", max_items, 30_000, max_bytes=max_bytes)
+        return ClaimOrder("w1", claim.max_items, 30_000, max_bytes=claim.max_bytes, any_size=claim.any_size)
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:
         """Take items."""
@@ -113,10 +113,10 @@ async def test_new_room_is_used_when_the_pump_is_told(pump: ClaimPump, backlog: 
     backlog.gate.set()
     backlog.waiting = ["a", "b"]
     taker = Taker(1)
-    pump.add([TOPIC], taker)
+    claimer_id = pump.add([TOPIC], taker)
     await settled(pump)
     taker.items = 2
-    pump.pump()
+    pump.roomy(claimer_id)
     await settled(pump)
     assert taker.taken == ["a", "b"]
 
@@ -125,9 +125,9 @@ async def test_an_empty_topic_is_asked_once(pump: ClaimPump, backlog: Backlog) -
     """Nothing is polled: the next claim comes with a wake-up."""
     backlog.gate.set()
     taker = Taker(5)
-    pump.add([TOPIC], taker)
+    claimer_id = pump.add([TOPIC], taker)
     await settled(pump)
-    pump.pump()
+    pump.roomy(claimer_id)
     await settled(pump)
     assert len(backlog.orders) == 1
     backlog.waiting = ["a"]

@@ -18,10 +18,14 @@ class Wish:
 
     items: int
     max_bytes: int = NO_BYTE_LIMIT
+    any_size: bool = True
+    asked: int = 0
+    """How often it was asked for its room."""
 
     def room(self) -> Room:
         """Return what it can take."""
-        return Room(self.items, self.max_bytes)
+        self.asked += 1
+        return Room(self.items, self.max_bytes, self.any_size)
 
 
 def test_a_claimer_with_room_gets_a_claim() -> None:
@@ -32,11 +36,13 @@ def test_a_claimer_with_room_gets_a_claim() -> None:
 
 
 def test_a_claimer_without_room_gets_nothing_until_it_has_some() -> None:
-    """Room is asked for at each decision; a claimer without it costs no claim."""
+    """A claimer without room costs no claim, and is not asked again before it says that it has some."""
     dispatcher, wish = Dispatcher(), Wish(0)
-    dispatcher.add([A], wish.room)
+    claimer = dispatcher.add([A], wish.room)
     assert dispatcher.decide() == []
     wish.items = 2
+    assert dispatcher.decide() == []
+    dispatcher.roomy(claimer)
     assert [claim.max_items for claim in dispatcher.decide()] == [2]
 
 
@@ -54,7 +60,7 @@ def test_a_topic_that_had_nothing_more_is_left_alone_until_it_is_woken() -> None
     dispatcher = Dispatcher()
     dispatcher.add([A], Wish(1).room)
     (claim,) = dispatcher.decide()
-    dispatcher.claimed(claim, more=False)
+    dispatcher.claimed(claim, taken=1, more=False)
     assert dispatcher.decide() == []
     dispatcher.wake(A)
     assert len(dispatcher.decide()) == 1
@@ -66,7 +72,7 @@ def test_a_wake_up_during_a_claim_outlives_the_claim() -> None:
     dispatcher.add([A], Wish(1).room)
     (claim,) = dispatcher.decide()
     dispatcher.wake(A)
-    dispatcher.claimed(claim, more=False)
+    dispatcher.claimed(claim, taken=1, more=False)
     assert len(dispatcher.decide()) == 1
 
 
@@ -76,9 +82,9 @@ def test_a_wake_up_during_a_claim_counts_once() -> None:
     dispatcher.add([A], Wish(1).room)
     (claim,) = dispatcher.decide()
     dispatcher.wake(A)
-    dispatcher.claimed(claim, more=False)
+    dispatcher.claimed(claim, taken=1, more=False)
     (claim,) = dispatcher.decide()
-    dispatcher.claimed(claim, more=False)
+    dispatcher.claimed(claim, taken=1, more=False)
     assert dispatcher.decide() == []
 
 
@@ -87,7 +93,7 @@ def test_wake_all_warms_every_topic() -> None:
     dispatcher = Dispatcher()
     dispatcher.add([A, B], Wish(10).room)
     for claim in dispatcher.decide():
-        dispatcher.claimed(claim, more=False)
+        dispatcher.claimed(claim, taken=1, more=False)
     dispatcher.wake_all()
     assert {claim.topic for claim in dispatcher.decide()} == {A, B}
 
@@ -127,7 +133,7 @@ def test_a_cold_topic_leaves_its_part_to_the_others() -> None:
     dispatcher.add([A, B], wish.room)
     wish.items = 8
     for claim in dispatcher.decide():
-        dispatcher.claimed(claim, more=claim.topic == A)
+        dispatcher.claimed(claim, taken=1, more=claim.topic == A)
     assert [(claim.topic, claim.max_items) for claim in dispatcher.decide()] == [(A, 8)]
 
 
@@ -147,7 +153,7 @@ def test_items_in_flight_take_room() -> None:
     (first,) = dispatcher.decide()
     dispatcher.wake_all()
     assert dispatcher.decide() == []
-    dispatcher.claimed(first, more=False)
+    dispatcher.claimed(first, taken=1, more=False)
     assert [claim.max_items for claim in dispatcher.decide()] == [1]
 
 
@@ -158,8 +164,75 @@ def test_bytes_in_flight_take_room() -> None:
     (first,) = dispatcher.decide()
     assert first.max_bytes == 1000
     wish.max_bytes = 300
-    dispatcher.claimed(first, more=True)
+    dispatcher.claimed(first, taken=1, more=True)
     assert [claim.max_bytes for claim in dispatcher.decide()] == [300]
+
+
+def test_only_the_first_claim_in_flight_may_bring_an_item_of_any_size() -> None:
+    """Two large items at once would be more than the one that a claimer with nothing must take."""
+    dispatcher, wish = Dispatcher(), Wish(10, 1000)
+    dispatcher.add([A, B], wish.room)
+    (first,) = dispatcher.decide()
+    assert first.any_size
+    wish.max_bytes, wish.any_size = 900, False
+    dispatcher.claimed(first, taken=1, more=False)
+    (second,) = dispatcher.decide()
+    assert (second.topic, second.any_size) == (B, False)
+
+
+def test_an_item_too_large_for_a_claimer_is_not_asked_for_again_until_it_has_more_room() -> None:
+    """A claim that brought nothing although there is more would else be repeated for ever."""
+    dispatcher, wish = Dispatcher(), Wish(10, 300, any_size=False)
+    claimer = dispatcher.add([A], wish.room)
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, taken=0, more=True)
+    assert dispatcher.decide() == []
+    wish.max_bytes = 400
+    dispatcher.roomy(claimer)
+    (claim,) = dispatcher.decide()
+    assert claim.max_bytes == 400
+    dispatcher.claimed(claim, taken=0, more=True)
+    wish.any_size = True
+    dispatcher.roomy(claimer)
+    assert len(dispatcher.decide()) == 1
+
+
+def test_an_item_too_large_for_one_claimer_goes_to_another() -> None:
+    """The first in turn whose room is larger than what was not enough."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(10, 300, any_size=False).room)
+    large = dispatcher.add([A], Wish(10, 5000, any_size=False).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, taken=0, more=True)
+    (claim,) = dispatcher.decide()
+    assert (claim.claimer_id, claim.max_bytes) == (large, 5000)
+
+
+def test_a_wake_up_forgets_what_was_too_large() -> None:
+    """An item of a higher priority may be next now."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A], Wish(10, 300, any_size=False).room)
+    (claim,) = dispatcher.decide()
+    dispatcher.claimed(claim, taken=0, more=True)
+    dispatcher.wake(A)
+    assert len(dispatcher.decide()) == 1
+
+
+def test_a_decision_looks_only_at_what_changed() -> None:
+    """Thousands of claimers of other topics are not asked because of one wake-up."""
+    dispatcher = Dispatcher()
+    others = [Wish(1) for _ in range(1000)]
+    for number, wish in enumerate(others):
+        dispatcher.add([("default", f"t{number}")], wish.room)
+    dispatcher.add([A], Wish(1).room)
+    for claim in dispatcher.decide():
+        dispatcher.claimed(claim, taken=0, more=False)
+    dispatcher.decide()
+    for wish in others:
+        wish.asked = 0
+    dispatcher.wake(A)
+    assert [claim.topic for claim in dispatcher.decide()] == [A]
+    assert sum(wish.asked for wish in others) == 0
 
 
 def test_claims_for_somebody_without_byte_limit_do_not_wait_for_one_another() -> None:
@@ -174,7 +247,7 @@ def test_the_end_of_a_claim_returns_its_room() -> None:
     dispatcher = Dispatcher()
     dispatcher.add([A], Wish(4).room)
     (claim,) = dispatcher.decide()
-    dispatcher.claimed(claim, more=True)
+    dispatcher.claimed(claim, taken=1, more=True)
     assert [each.max_items for each in dispatcher.decide()] == [4]
 
 
@@ -201,7 +274,7 @@ def test_a_claimer_may_leave_during_its_claim() -> None:
     (claim,) = dispatcher.decide()
     dispatcher.remove(claimer)
     assert dispatcher.topics == {A}
-    dispatcher.claimed(claim, more=True)
+    dispatcher.claimed(claim, taken=1, more=True)
     assert dispatcher.topics == set()
     assert dispatcher.decide() == []
 
@@ -214,7 +287,7 @@ def test_a_claim_of_somebody_who_left_goes_on_for_who_came_meanwhile() -> None:
     dispatcher.remove(claimer)
     second = dispatcher.add([A], Wish(1).room)
     assert dispatcher.decide() == []
-    dispatcher.claimed(claim, more=False)
+    dispatcher.claimed(claim, taken=1, more=False)
     assert [each.claimer_id for each in dispatcher.decide()] == [second]
 
 
@@ -238,7 +311,7 @@ def test_a_topic_named_twice_is_one_topic_to_forget(topics: list[tuple[str, str]
 def _one_claim(dispatcher: Dispatcher) -> Claim:
     """Make exactly one claim from a backlog that never ends."""
     (claim,) = dispatcher.decide()
-    dispatcher.claimed(claim, more=True)
+    dispatcher.claimed(claim, taken=1, more=True)
     return claim
 
 
@@ -269,7 +342,7 @@ class History:
         claim = self.in_flight.pop(index % len(self.in_flight))
         if wish := self.wishes.get(claim.claimer_id):
             wish.items -= min(taken, claim.max_items)
-        self.dispatcher.claimed(claim, more=more)
+        self.dispatcher.claimed(claim, taken=taken, more=more)
 
     def remove(self, claimer_id: int) -> None:
         """Let a claimer leave."""
@@ -303,6 +376,7 @@ def test_never_more_in_flight_than_room_in_any_history(steps: list[tuple[object,
                 history.wishes[claimer_id], history.topics[claimer_id] = wish, sorted(topics)
             case ("grant", int(which), int(more)) if ids:
                 history.wishes[ids[which % len(ids)]].items += more
+                history.dispatcher.roomy(ids[which % len(ids)])
             case ("finish", int(which), int(taken), bool(more)) if history.in_flight:
                 history.finish(which, taken, more=more)
             case ("wake", tuple(topic)):

@@ -218,6 +218,25 @@ async def test_a_topic_that_is_listened_to_from_now_on_is_looked_at_again(
     assert ids(await watch.next()) == ["a"]
 
 
+async def test_the_topics_that_somebody_waits_for_are_known(outcomes: Outcomes, outboxes: Outboxes) -> None:
+    """Watched or awaited; a server listens to no others."""
+    elsewhere = ("elsewhere", "topic")
+    watch = outcomes.watch()
+    watch.add([SOURCE, OTHER, (elsewhere, "group")])
+    watch.remove([SOURCE, (elsewhere, "group")])
+    assert outcomes.topics == {TOPIC}
+    watch.remove([OTHER])
+    assert outcomes.topics == set()
+    outboxes.found["a"] = None
+    waiting = asyncio.ensure_future(outcomes.await_outcome(elsewhere, "a", 60))
+    await asyncio.sleep(0)
+    assert outcomes.topics == {elsewhere}
+    outboxes.found["a"] = stored.outcome("a")
+    outcomes.done(elsewhere, "a")
+    await waiting
+    assert outcomes.topics == set()
+
+
 async def test_an_outcome_that_is_there_is_returned_at_once(outcomes: Outcomes, outboxes: Outboxes) -> None:
     """Even without time to wait."""
     outboxes.found["a"] = stored.outcome("a")

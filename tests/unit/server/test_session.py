@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, Room
-from bloge_server.dispatch.session import MISSED_OFFERS_LIMIT, Session, Timing
+from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, NO_ROOM, Room
+from bloge_server.dispatch.session import MISSED_OFFERS_LIMIT, PING_PATIENCE, Session, Timing
 from bloge_server.domain.lease_token import LeaseToken
 
-OFFER_LEASE, PING, SILENCE = 5.0, 10.0, 30.0
-TIMING = Timing(OFFER_LEASE, PING, SILENCE)
+LEASE, OFFER_LEASE, PING, SILENCE = 30.0, 5.0, 10.0, 30.0
+QUIET = PING_PATIENCE * PING
+TIMING = Timing(LEASE, OFFER_LEASE, PING, SILENCE)
 
 
 def tokens(*names: str) -> list[LeaseToken]:
@@ -35,7 +36,7 @@ def miss(session: Session, count: int, now: float) -> float:
 
 def test_nothing_is_offered_without_credits() -> None:
     """A new session has no room."""
-    assert Session(TIMING, 0.0).room().items == 0
+    assert Session(TIMING, 0.0).room(0.0).items == 0
 
 
 def test_credits_are_totals() -> None:
@@ -43,18 +44,18 @@ def test_credits_are_totals() -> None:
     session = granted(5)
     session.grant(5, 0)
     session.grant(3, 0)
-    assert session.room() == Room(5, NO_BYTE_LIMIT)
+    assert session.room(0.0) == Room(5, NO_BYTE_LIMIT)
 
 
 def test_offers_use_credits_up_for_good() -> None:
     """What was offered counts against the total, received or not."""
     session = granted(3)
     sequence = session.offer(tokens("a", "b"), 10, 0.0)
-    assert session.room().items == 1
+    assert session.room(0.0).items == 1
     session.receive(sequence)
-    assert session.room().items == 1
+    assert session.room(0.0).items == 1
     session.grant(5, 0)
-    assert session.room().items == 3
+    assert session.room(0.0).items == 3
 
 
 def test_offers_are_numbered_from_one_without_gaps() -> None:
@@ -64,31 +65,56 @@ def test_offers_are_numbered_from_one_without_gaps() -> None:
 
 
 def test_byte_credit_bounds_an_offer() -> None:
-    """What is left of the byte credit goes with the room."""
+    """What is left of the byte credit goes with the room, and what does not fit stays behind."""
     session = granted(9, 100)
+    assert session.room(0.0) == Room(9, 100, any_size=True)
     session.offer(tokens("a"), 60, 0.0)
-    assert session.room() == Room(8, 40)
+    assert session.room(0.0) == Room(8, 40, any_size=False)
 
 
-def test_without_byte_credit_nothing_follows_an_outstanding_offer() -> None:
-    """A spent byte credit stops offers while one is on its way."""
+def test_without_byte_credit_nothing_follows_a_lease_that_is_held() -> None:
+    """A spent byte credit stops offers, received or not: what is received is what fills the worker's memory."""
     session = granted(9, 100)
-    session.offer(tokens("a"), 100, 0.0)
-    assert session.room().items == 0
+    sequence = session.offer(tokens("a"), 100, 0.0)
+    assert session.room(0.0).items == 0
+    session.receive(sequence)
+    assert session.room(0.0).items == 0
 
 
-def test_with_nothing_outstanding_one_item_goes_out_whatever_its_size() -> None:
+def test_to_a_worker_that_holds_nothing_one_item_goes_out_whatever_its_size() -> None:
     """A large item would else wait for ever."""
     session = granted(9, 100)
     session.receive(session.offer(tokens("a"), 100, 0.0))
-    assert session.room() == Room(1, 0)
+    session.end(tokens("a"))
+    assert session.room(0.0) == Room(1, 0, any_size=True)
+
+
+def test_leases_kept_over_a_reconnect_count_as_held() -> None:
+    """They fill the worker's memory as those of this session do."""
+    session = granted(9, 100)
+    session.extend(tokens("kept"), 0.0)
+    assert not session.room(0.0).any_size
+    session.end(tokens("kept"))
+    assert session.room(0.0).any_size
+
+
+def test_a_lease_that_nothing_is_heard_of_is_not_held_for_ever() -> None:
+    """Its heartbeats would have come; a worker may drop a lease without a word."""
+    session = granted(9, 100)
+    session.offer(tokens("a", "b"), 100, 0.0)
+    session.extend(tokens("a"), 10.0)
+    assert session.held(LEASE - 0.001) == 2
+    assert session.held(LEASE) == 1
+    assert session.held(LEASE + 9.999) == 1
+    assert session.held(LEASE + 10.0) == 0
 
 
 def test_the_one_item_rule_needs_an_item_credit() -> None:
     """Bytes never stand in for items."""
     session = granted(1, 100)
     session.receive(session.offer(tokens("a"), 100, 0.0))
-    assert session.room().items == 0
+    session.end(tokens("a"))
+    assert session.room(0.0).items == 0
 
 
 def test_a_receipt_confirms_every_offer_up_to_its_number_once() -> None:
@@ -123,33 +149,33 @@ def test_three_missed_offers_stop_offers_until_a_ping_is_answered() -> None:
     """A worker that no longer listens is asked for a sign of life, and gets nothing before it gives one."""
     session = granted(99)
     now = miss(session, MISSED_OFFERS_LIMIT - 1, 0.0)
-    assert session.room().items > 0
+    assert session.room(0.0).items > 0
     session.offer(tokens("x"), 1, now)
     ping_id = session.tick(now + OFFER_LEASE)
     assert ping_id is not None
-    assert session.room() == Room(0, 0)
+    assert session.room(0.0) == NO_ROOM
     session.answered(ping_id)
-    assert session.room().items > 0
+    assert session.room(0.0).items > 0
 
 
 def test_an_answer_to_an_earlier_ping_does_not_count() -> None:
     """Only an answer to the ping that followed the missed offers shows that the worker listens again."""
     session = granted(99)
-    earlier = session.tick(PING)
+    earlier = session.tick(QUIET)
     assert earlier is not None
-    miss(session, MISSED_OFFERS_LIMIT, PING)
+    miss(session, MISSED_OFFERS_LIMIT, QUIET)
     session.answered(earlier)
-    assert session.room().items == 0
+    assert session.room(0.0).items == 0
 
 
 def test_an_answer_to_a_later_ping_counts() -> None:
     """If the answer to the first ping is lost, the next one does."""
     session = granted(99)
     now = miss(session, MISSED_OFFERS_LIMIT, 0.0)
-    later = session.tick(now + PING)
+    later = session.tick(now + QUIET)
     assert later is not None
     session.answered(later)
-    assert session.room().items > 0
+    assert session.room(0.0).items > 0
 
 
 def test_a_receipt_between_missed_offers_starts_the_count_again() -> None:
@@ -158,7 +184,7 @@ def test_a_receipt_between_missed_offers_starts_the_count_again() -> None:
     now = miss(session, MISSED_OFFERS_LIMIT - 1, 0.0)
     session.receive(session.offer(tokens("y"), 1, now))
     miss(session, MISSED_OFFERS_LIMIT - 1, now)
-    assert session.room().items > 0
+    assert session.room(0.0).items > 0
 
 
 def test_missed_offers_count_before_the_next_ping_is_due() -> None:
@@ -167,7 +193,7 @@ def test_missed_offers_count_before_the_next_ping_is_due() -> None:
     for now in (0.0, 0.1, 0.2):
         session.offer(tokens("x"), 1, now)
     session.offer(tokens("y"), 1, OFFER_LEASE + 1)
-    assert session.room() == Room(0, 0)
+    assert session.room(0.0) == NO_ROOM
 
 
 def test_nothing_is_offered_to_a_worker_that_drains() -> None:
@@ -176,18 +202,26 @@ def test_nothing_is_offered_to_a_worker_that_drains() -> None:
     session.drain()
     session.grant(99, 0)
     assert session.draining
-    assert session.room() == Room(0, 0)
+    assert session.room(0.0) == NO_ROOM
 
 
-def test_pings_come_at_their_interval() -> None:
+def test_a_quiet_worker_is_pinged_at_the_interval() -> None:
     """Each ping has a number of its own."""
     session = Session(TIMING, 0.0)
-    assert session.tick(PING - 0.001) is None
-    first, second = session.tick(PING), session.tick(2 * PING)
+    assert session.tick(QUIET - 0.001) is None
+    first, second = session.tick(QUIET), session.tick(2 * QUIET)
     assert first is not None
     assert second is not None
     assert first != second
-    assert session.tick(2 * PING + 0.001) is None
+    assert session.tick(2 * QUIET + 0.001) is None
+
+
+def test_a_worker_that_says_something_is_not_pinged() -> None:
+    """Its own pings are a sign of life, and the answers to them are ours."""
+    session = Session(TIMING, 0.0)
+    for ping in range(1, 10):
+        session.heard(ping * PING)
+        assert session.tick(ping * PING + PING - 0.001) is None
 
 
 def test_silence_ends_a_session() -> None:
@@ -201,7 +235,7 @@ def test_silence_ends_a_session() -> None:
 @pytest.mark.parametrize("heard", [0.0, 7.0])
 def test_the_next_look_is_never_later_than_the_silence_limit(heard: float) -> None:
     """A silent worker is noticed at the limit, whatever the ping interval."""
-    session = Session(Timing(OFFER_LEASE, 100.0, SILENCE), 0.0)
+    session = Session(Timing(LEASE, OFFER_LEASE, 100.0, SILENCE), 0.0)
     session.heard(heard)
     assert session.next_tick_at() == heard + SILENCE
 
@@ -229,7 +263,7 @@ def test_outstanding_offers_never_exceed_credits(steps: list[tuple[object, ...]]
                 session.grant(items, size)
                 most_granted = max(most_granted, items)
             case ("offer", int(wanted), int(size)):
-                count = min(wanted, session.room().items)
+                count = min(wanted, session.room(now).items)
                 if count > 0:
                     session.offer(tokens(*(f"i{offered + index}" for index in range(count))), size, now)
                     offered += count
@@ -243,5 +277,5 @@ def test_outstanding_offers_never_exceed_credits(steps: list[tuple[object, ...]]
             case _:
                 pytest.fail(f"unknown step {step}")
         assert session.outstanding <= offered <= most_granted
-        assert session.room().items >= 0
+        assert session.room(now).items >= 0
     assert len(set(confirmed)) == len(confirmed), "a receipt confirms each lease once"

@@ -3,13 +3,16 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Agenda, Sweeper
 
@@ -55,6 +58,27 @@ def test_the_earliest_time_counts() -> None:
     assert agenda.next_due() == 4.0
 
 
+@given(st.lists(st.tuples(st.sampled_from(["schedule", "take", "forget"]), st.integers(0, 3), st.integers(0, 20))))
+def test_an_agenda_in_any_history(steps: list[tuple[str, int, int]]) -> None:
+    """What is due, and when, is what the simplest agenda would say."""
+    agenda = Agenda()
+    due: dict[Topic, float] = {}
+    for verb, topic_number, at in steps:
+        topic = ("default", f"t{topic_number}")
+        if verb == "schedule":
+            agenda.schedule(topic, at)
+            due[topic] = min(at, due.get(topic, math.inf))
+        elif verb == "forget":
+            agenda.forget(topic)
+            due.pop(topic, None)
+        else:
+            expected = {each for each, time in due.items() if time <= at}
+            assert set(agenda.take_due(at)) == expected
+            due.update(dict.fromkeys(expected, math.inf))
+        assert agenda.next_due() == min(due.values(), default=math.inf)
+        assert set(agenda) == set(due)
+
+
 def test_an_empty_agenda_is_never_due() -> None:
     """Without topics there is nothing to wait for."""
     assert Agenda().next_due() == math.inf
@@ -85,15 +109,23 @@ async def sweeps() -> Sweeps:
     return Sweeps()
 
 
+@asynccontextmanager
+async def at_work(sweeper: Sweeper) -> AsyncIterator[Sweeper]:
+    """Let a sweeper work."""
+    running = asyncio.create_task(sweeper.run())
+    try:
+        yield sweeper
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
 @pytest.fixture
 async def sweeper(sweeps: Sweeps) -> AsyncIterator[Sweeper]:
     """Return a sweeper at work."""
-    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
-    running = asyncio.create_task(sweeper.run())
-    yield sweeper
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+    async with at_work(Sweeper(sweeps.sweep, lambda: sweeps.now)) as sweeper:
+        yield sweeper
 
 
 async def test_a_new_topic_is_swept_at_once(sweeper: Sweeper, sweeps: Sweeps) -> None:
@@ -138,9 +170,68 @@ async def test_more_due_now_is_swept_again_at_once(sweeper: Sweeper, sweeps: Swe
 async def test_the_next_sweep_is_at_the_due_time_or_the_fallback(next_due_ms: int, expected: float) -> None:
     """A sweep tells when the topic is due next; a lost wake-up is found after the fallback interval."""
     sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 0, next_due_ms, 0))
-    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now)
-    await sweeper._sweep_topic(A)
-    assert sweeper._agenda.next_due() == pytest.approx(sweeps.now + expected)
+    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now, lambda: 0.0)
+    assert await sweeper._sweep_topic(A) == expected
+
+
+async def test_thousands_of_topics_are_not_looked_at_in_step() -> None:
+    """Some come early, none late."""
+    sweeps, dice = Sweeps(), iter((0.0, 0.5, 1.0))
+    sweeper = Sweeper(sweeps.sweep, lambda: sweeps.now, lambda: next(dice))
+    assert [await sweeper._sweep_topic(A) for _ in range(3)] == [1.0, 0.875, 0.75]
+
+
+async def test_a_slow_topic_keeps_no_other_waiting(sweeps: Sweeps) -> None:
+    """A part of the store that is away must not delay deadlines in the rest of it."""
+    gate = asyncio.Event()
+
+    async def sweep(namespace: str, worker_topic: str) -> SweepResult:
+        if worker_topic == "a":
+            await gate.wait()
+        return await sweeps.sweep(namespace, worker_topic)
+
+    async with at_work(Sweeper(sweep, lambda: sweeps.now)) as sweeper:
+        sweeper.know(A)
+        await _settled()
+        sweeper.know(B)
+        assert await sweeps.done.get() == "b"
+        gate.set()
+        assert await sweeps.done.get() == "a"
+
+
+async def test_what_falls_due_during_a_sweep_is_swept_after_it(sweeps: Sweeps) -> None:
+    """Once, however often it was said; never twice at a time."""
+    gate = asyncio.Semaphore(0)
+
+    async def sweep(namespace: str, worker_topic: str) -> SweepResult:
+        result = await sweeps.sweep(namespace, worker_topic)
+        await gate.acquire()
+        return result
+
+    async with at_work(Sweeper(sweep, lambda: sweeps.now)) as sweeper:
+        sweeper.know(A)
+        await sweeps.done.get()
+        for _ in range(3):
+            sweeper.schedule(A, 0)
+            await _settled()
+        assert sweeps.done.empty()
+        gate.release()
+        assert await sweeps.done.get() == "a"
+        gate.release()
+        await _settled()
+        assert sweeps.done.empty()
+
+
+async def test_a_forgotten_topic_is_left_alone(sweeper: Sweeper, sweeps: Sweeps) -> None:
+    """Also one that is forgotten while it is swept; it may come back as a new one."""
+    sweeper.know(A)
+    await sweeps.done.get()
+    sweeper.forget(A)
+    await _settled()
+    assert sweeper.topics == set()
+    assert sweeper._agenda.next_due() == math.inf
+    assert sweeper.know(A)
+    assert await sweeps.done.get() == "a"
 
 
 async def test_too_many_dead_letters_are_told_once_a_minute() -> None:

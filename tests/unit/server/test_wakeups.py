@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError  # noqa: A004 - redis names it so
 from bloge_server.store import connection, keys
 from bloge_server.store.nodes import Node
 from bloge_server.store.wakeups import Topic, WakeListener
+from support.waiting import until_true
 
 
 class Heard:
@@ -81,6 +82,30 @@ async def test_a_topic_can_be_watched_later(node: Node, namespace: str) -> None:
         await say(node, later, "ready")
         assert await heard.lines.get() == (later, ["ready"])
         assert heard.begun.empty()
+
+
+async def test_a_topic_can_be_forgotten(node: Node, namespace: str) -> None:
+    """The store then keeps no subscription for it; the others are heard, also when none was left meanwhile."""
+    heard, topic, other = Heard(), (namespace, "a"), (namespace, "b")
+    listener = heard.listener(node)
+    listener.watch([topic])
+    async with running(listener):
+        await heard.begun.get()
+        listener.forget([topic, other])
+        await until_true(lambda: _deaf(node, topic), "the subscription is gone")
+        listener.watch([other])
+        assert await heard.begun.get() == other
+        listener.watch([topic])
+        assert await heard.begun.get() == topic
+        listener.forget([topic])
+        await until_true(lambda: _deaf(node, topic), "the subscription is gone")
+        await say(node, other, "ready")
+        while (heard_topic := (await heard.lines.get())[0]) != other:
+            assert heard_topic == topic
+
+
+async def _deaf(node: Node, topic: Topic) -> bool:
+    return await say(node, topic, "anybody") == 0
 
 
 async def test_a_lost_connection_is_mended_and_told(node: Node, namespace: str) -> None:

@@ -1,5 +1,6 @@
 """Handlers that child processes import."""
 
+import logging
 import os
 import signal
 import threading
@@ -19,6 +20,9 @@ def run(value: dict[str, str], ctx: WorkContext) -> dict[str, object]:
             raise BusinessError("NO", details={"pid": os.getpid()})
         case "big":
             return {"text": "x" * 1000}
+        case "log":
+            ctx.log.info("half way")
+            logging.getLogger("library").debug("too much detail")
         case _:
             pass
     return {"pid": os.getpid(), "attempt": ctx.attempt, "left": ctx.remaining()}

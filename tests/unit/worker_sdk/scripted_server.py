@@ -199,6 +199,7 @@ def lease_of(
     remaining: float | None = None,
     attempt: int = 1,
     progress: bytes = b"",
+    attempt_timeout: float | None = None,
 ) -> lease_pb2.Lease:
     """Return a lease on an item."""
     spec = work_item_pb2.WorkItemSpec(item_id=item_id, worker_topic=topic, payload=payload, operator_ref=operator)
@@ -214,4 +215,6 @@ def lease_of(
     )
     if remaining is not None:
         lease.time_remaining.CopyFrom(duration_of(remaining))
+    if attempt_timeout is not None:
+        lease.attempt_timeout.CopyFrom(duration_of(attempt_timeout))
     return lease

@@ -1,8 +1,11 @@
 """The `bloge-worker` command as a process, and its signals."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 from unit.worker_sdk.scripted_server import PATIENCE, ScriptedServer, lease_of
 
+from bloge.remote_workers.v1 import work_stream_pb2
 from bloge_worker.__main__ import main
 
 MODULE = """
@@ -46,8 +50,12 @@ def command(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        try:
+            process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def test_the_first_signal_drains(folder: Path, server: ScriptedServer) -> None:
@@ -77,6 +85,91 @@ def test_the_second_signal_stops_at_once(folder: Path, server: ScriptedServer) -
         assert release.draining
         session.accept(release)
         assert process.wait(PATIENCE) == 0
+
+
+def test_flags_change_the_workers_settings(folder: Path, server: ScriptedServer) -> None:
+    """Namespace, health page, and a token from a file; what no flag names stays as the module says."""
+    (folder / "token").write_text("secret\n")
+    flags = ("--namespace", "team", "--health-port", "0", "--token-file", "token", "--plaintext", "--drain-grace", "5")
+    with command(folder, "shop:worker", "--address", server.address, *flags) as process:
+        session = server.next_session()
+        assert session.welcome().namespace == "team"
+        assert ("authorization", "Bearer secret") in session.metadata
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "/livez" in line)
+        page = re.findall(r"http://\S+/livez", line)[0]
+        session.send(ping=work_stream_pb2.Ping(ping_id=3))
+        session.expect_answer(3)
+        with urllib.request.urlopen(page, timeout=PATIENCE) as answer:
+            assert json.load(answer)["ok"]
+        process.send_signal(signal.SIGTERM)
+        session.expect("drain")
+        assert process.wait(PATIENCE) == 0
+
+
+def test_reload_starts_a_changed_module_again(folder: Path, server: ScriptedServer) -> None:
+    """The old worker drains, the new one has the new code; after a broken module it waits for the next change."""
+    with command(folder, "shop:worker", "--address", server.address, "--reload") as process:
+        first = server.next_session()
+        first.welcome()
+        (folder / "shop.py").write_text(MODULE.replace("return value", "return [value]"))
+        first.expect("drain")
+        second = server.next_session()
+        second.welcome()
+        second.offer(lease_of(operator="Quick", payload=b"7"))
+        report = second.expect_report("completes")
+        assert report.output == b"[7]"
+        second.accept(report)
+        (folder / "shop.py").write_text("def broken(")
+        second.expect("drain")
+        assert process.stderr is not None
+        assert any("SyntaxError" in line for line in process.stderr)
+        (folder / "shop.py").write_text(MODULE)
+        third = server.next_session()
+        third.welcome()
+        process.send_signal(signal.SIGINT)
+        third.expect("drain")
+        assert process.wait(PATIENCE) == 0
+
+
+def test_reload_hands_back_what_does_not_end_soon(folder: Path, server: ScriptedServer) -> None:
+    """A handler that hangs does not keep the old code alive: its item is released at no cost."""
+    with command(folder, "shop:worker", "--address", server.address, "--reload") as process:
+        session = server.next_session()
+        session.welcome()
+        session.offer(lease_of(operator="Hang"))
+        session.accept(session.expect_report("heartbeats"))
+        (folder / "shop.py").write_text(MODULE + "\n")
+        session.expect("drain")
+        release = session.expect_report("releases")
+        assert release.draining
+        session.accept(release)
+        server.next_session().welcome()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_reload_without_the_extra_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 and the command."""
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    assert main(["shop:worker", "--reload"]) == 1
+    assert "bloge-worker-sdk[reload]" in capsys.readouterr().err
+
+
+def test_a_module_that_misses_something_itself_shows_its_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own ImportError is not taken for a missing worker, nor is any other error of it."""
+    (folder / "shop.py").write_text("import nothing_like_this")
+    (folder / "empty.py").write_text("{}[1]")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ModuleNotFoundError, match="nothing_like_this"):
+        main(["shop:worker"])
+    with pytest.raises(KeyError):
+        main(["empty:worker"])
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from bloge_worker._durations import duration_of
 
 SUPERSEDED = error_reason_pb2.ERROR_REASON_SUPERSEDED
 
-SUPERSEDED = error_reason_pb2.ERROR_REASON_SUPERSEDED
-
 
 def connected(**settings: Any) -> CoreDriver:
     driver = CoreDriver(**settings)
@@ -115,3 +113,29 @@ def test_a_short_rest_of_an_attempt_is_not_beaten_in_a_frenzy() -> None:
             driver.receive(ping=work_stream_pb2.Ping(answer=1))
     assert driver.now <= end
     assert beats < 40
+
+
+def test_a_passed_suspend_deadline_stops_the_handler_without_a_word_of_the_server() -> None:
+    """The worker counts the remaining time itself: cut off or not, it does not run for a node that has gone on."""
+    driver = connected()
+    driver.offer(lease_of("a", remaining=5.0))
+    assert driver.turn(4.9).cancels == []
+    driver.turn(0.1)
+    assert driver.cancels() == [("a", "DEADLINE_PASSED")]
+
+
+@pytest.mark.parametrize("attempt_timeout", [20.0, 40.0])
+def test_a_handler_that_outlives_its_attempt_is_told_so(attempt_timeout: float) -> None:
+    """Whether it is shorter than the lease or longer, the reason is the attempt's timeout and not the lease."""
+    driver = connected()
+    driver.offer(lease_of("a", duration=30.0, attempt_timeout=attempt_timeout))
+    end = driver.now + attempt_timeout
+    while not driver.cancels() and driver.now < end + 5:
+        driver.turn(max(0.001, driver.core.wakeup() - driver.now))
+        for beat in driver.reports("heartbeats"):
+            left = max(0.001, min(30.0, end - driver.now))
+            driver.judge(verdict(beat, lease_duration=duration_of(left)))
+        if driver.sent("ping"):
+            driver.receive(ping=work_stream_pb2.Ping(answer=1))
+    assert driver.cancels() == [("a", "ATTEMPT_TIMEOUT")]
+    assert end - 3.1 <= driver.now <= end

@@ -29,6 +29,7 @@ class WorkerHistory(RuleBasedStateMachine):
         self.started: dict[str, int] = {}
         self.unjudged: dict[str, Any] = {}
         self.judged: set[str] = set()
+        self.round: list[work_stream_pb2.Reports] = []
         self.new_session()
 
     def new_session(self) -> None:
@@ -41,6 +42,12 @@ class WorkerHistory(RuleBasedStateMachine):
         """Take what the worker does, as shell and server."""
         for _, frame in effects.frames:
             self.take_frame(frame)
+        if effects.unary:
+            assert not self.round, "one round of unary calls at a time"
+            assert not self.connected, "while there is a session everything goes on it"
+            self.round = list(effects.unary)
+            for batch in effects.unary:
+                self.take_frame(work_stream_pb2.WorkRequest(reports=batch))
         for held, _ in effects.cancels:
             assert held in self.running, "only what runs is stopped"
             assert held not in self.stopped, "a handler is stopped once"
@@ -145,6 +152,23 @@ class WorkerHistory(RuleBasedStateMachine):
         token = data.draw(st.sampled_from(sorted(self.unjudged)))
         self.judged.add(token)
         self.act(lambda: self.driver.accept(self.unjudged.pop(token)))
+
+    @precondition(lambda self: self.round)
+    @rule(how_far=st.integers(0, 5))
+    def answer_round(self, how_far: int) -> None:
+        """End a round of unary calls: some of its reports are accepted, the connection fails before the others."""
+        reports: list[Any] = []
+        for batch in self.round:
+            reports += [*batch.heartbeats, *batch.completes, *batch.fails, *batch.releases]
+        answered = reports[:how_far]
+        tokens = {each.lease_token for each in answered if not isinstance(each, lease_pb2.HeartbeatReport)}
+        self.judged |= tokens
+        for token in tokens:
+            self.unjudged.pop(token, None)
+        self.round = []
+        verdicts = [lease_pb2.Verdict(report_id=each.report_id) for each in answered]
+        self.driver.core.answered(verdicts, self.driver.now, wholly=len(answered) == len(reports))
+        self.act(self.driver.turn)
 
     @precondition(lambda self: self.connected and self.beats)
     @rule(refuse=st.booleans())

@@ -165,7 +165,7 @@ def test_frames_never_exceed_three_mebibytes() -> None:
     assert MAX_FRAME_BYTES < FRAME_LIMIT
 
 
-@pytest.mark.parametrize("reason", ["SUPERSEDED", "CANCELLED", "DEADLINE_PASSED"])
+@pytest.mark.parametrize("reason", ["CANCELLED", "NOT_FOUND", "ALREADY_DONE_BY_OTHER"])
 def test_work_that_cannot_count_is_not_reported(reason: str) -> None:
     """A handler that did not hear its cancel may still return; the server is not bothered."""
     driver, (held,) = holding("a")
@@ -174,9 +174,11 @@ def test_work_that_cannot_count_is_not_reported(reason: str) -> None:
     assert driver.reports("completes") == []
 
 
-@pytest.mark.parametrize("reason", ["LEASE_EXPIRED", "OFFER_WITHDRAWN"])
-def test_finished_work_is_reported_although_the_lease_ran_out(reason: str) -> None:
-    """Nobody may have claimed the item since, then the output counts; a failure would help nobody."""
+@pytest.mark.parametrize(
+    "reason", ["LEASE_EXPIRED", "OFFER_WITHDRAWN", "SUPERSEDED", "DEADLINE_PASSED", "DEAD_LETTERED"]
+)
+def test_finished_work_is_reported_although_the_lease_is_over(reason: str) -> None:
+    """Its output counts if nobody has claimed the item since, and is kept for people if not; a failure helps nobody."""
     driver, (done, broken) = holding("done", "broken")
     for item in ("done", "broken"):
         driver.receive(cancels=cancel_of(item, reason))

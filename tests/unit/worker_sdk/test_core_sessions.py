@@ -6,9 +6,11 @@ import pytest
 from unit.worker_sdk.core_driver import CoreDriver
 from unit.worker_sdk.scripted_server import lease_of
 
-from bloge.remote_workers.v1 import work_stream_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._backoff import LONGEST_DELAY
-from bloge_worker._session import LEAVE_TIMEOUT, WELCOME_TIMEOUT
+from bloge_worker._leases import HeldLease
+from bloge_worker._reports import MAX_FRAME_BYTES
+from bloge_worker._session import LEAST_PATIENCE, LEAVE_TIMEOUT, WELCOME_TIMEOUT
 
 
 def test_the_first_frame_is_hello_with_all_that_the_server_asks_for() -> None:
@@ -22,6 +24,7 @@ def test_the_first_frame_is_hello_with_all_that_the_server_asks_for() -> None:
     assert list(hello.worker_topics) == ["topic"]
     assert hello.lease_duration.ToMilliseconds() == 12_500
     assert hello.sdk.startswith("bloge-python/")
+    assert list(hello.capabilities) == ["worker-drain"]
 
 
 def test_a_welcome_opens_the_window_for_all_slots() -> None:
@@ -67,6 +70,47 @@ def test_silence_past_the_limit_ends_the_session_and_opens_another() -> None:
     assert not driver.core.is_connected
     driver.turn(0.1)
     assert driver.effects.opens == [2]
+
+
+def test_a_stream_that_answers_nothing_is_replaced_while_its_leases_last() -> None:
+    """A half-open connection takes heartbeats and says nothing: the next session keeps the leases."""
+    driver = CoreDriver()
+    driver.connect(lease=30.0, silence=30.0)
+    (held,) = driver.offer(lease_of("a"))
+    driver.now += 0.1
+    driver.receive(ping=work_stream_pb2.Ping(answer=1))
+    asked_at = 0.0
+    while not driver.effects.aborts:
+        driver.now = driver.core.wakeup()
+        driver.turn()
+        asked_at = asked_at or (driver.now if driver.reports("heartbeats") or driver.sent("ping") else 0.0)
+    assert driver.now == asked_at + 10.0
+    assert held.lost is None
+    driver.turn(0.1)
+    assert list(driver.sent("hello")[0].held_lease_tokens) == [held.token]
+
+
+def test_an_answer_of_any_kind_shows_that_a_stream_lives() -> None:
+    """The patience begins anew with each question that is asked after it."""
+    driver = CoreDriver()
+    driver.connect(ping=4.0, silence=100.0, lease=9.0)
+    for _ in range(20):
+        driver.turn(4.0)
+        assert driver.sent("ping")
+        driver.turn(LEAST_PATIENCE - 1.5)
+        driver.receive(cancels=work_stream_pb2.Cancels())
+        assert driver.effects.aborts == []
+
+
+def test_short_leases_do_not_make_a_worker_impatient() -> None:
+    """A server that is merely busy is none the better for new sessions."""
+    driver = CoreDriver()
+    driver.connect(lease=1.0, ping=2.0)
+    driver.turn(2.0)
+    driver.turn(LEAST_PATIENCE - 0.1)
+    assert driver.effects.aborts == []
+    driver.turn(0.1)
+    assert driver.effects.aborts == [1]
 
 
 def test_a_server_that_never_welcomes_is_left() -> None:
@@ -152,6 +196,45 @@ def test_a_leaving_server_keeps_the_session_until_the_next_one_is_open() -> None
     assert driver.effects.closes == [1]
     assert {number for number, _ in driver.effects.frames} == {2}
     assert [report.lease_token for report in driver.reports("completes")] == [held.token]
+
+
+def test_a_worker_that_is_asked_to_leave_drains() -> None:
+    """As for a signal: nothing new, what is held may end, no session elsewhere, and then it is over."""
+    driver = CoreDriver()
+    driver.connect()
+    (held,) = driver.offer(lease_of("a"))
+    driver.receive(draining=work_stream_pb2.Draining(worker=True, reason="an operator says so"))
+    assert len(driver.sent("drain")) == 1
+    assert driver.core.is_draining
+    driver.turn(0.2)
+    assert driver.effects.opens == []
+    driver.receive(draining=work_stream_pb2.Draining(worker=True))
+    assert driver.sent("drain") == []
+    driver.accept(*_completes(driver, held))
+    assert driver.core.is_over
+
+
+def test_hello_names_no_more_leases_than_fit_its_frame() -> None:
+    """The others are asked for by their next heartbeats."""
+    driver = CoreDriver(slots=10_000)
+    driver.connect()
+    for start in range(0, 10_000, 500):
+        driver.offer(*(lease_of(f"{'i' * 110}{index}", topic="t" * 110) for index in range(start, start + 500)))
+    driver.holdings.leases.heartbeat_interval = inf
+    for held in driver.holdings.leases:
+        held.token += "x" * 200
+    driver.break_stream()
+    while not driver.turn().opens:
+        driver.now = driver.core.wakeup()
+    ((_, frame),) = driver.effects.frames
+    named = len(frame.hello.held_lease_tokens)
+    assert frame.ByteSize() <= MAX_FRAME_BYTES
+    assert 5000 < named < 10_000
+
+
+def _completes(driver: CoreDriver, held: HeldLease) -> list[lease_pb2.CompleteReport]:
+    driver.complete(held)
+    return driver.reports("completes")
 
 
 def test_a_replaced_session_is_cut_if_it_does_not_end_by_itself() -> None:

@@ -1,9 +1,7 @@
 """Handlers: what they may look like, what they get, what their end is reported as."""
 
-import dataclasses
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
-import pydantic
 import pytest
 
 from bloge_worker import (
@@ -15,30 +13,6 @@ from bloge_worker import (
 )
 from bloge_worker.handlers import make_handler
 from bloge_worker.testing import run_handler
-
-
-@dataclasses.dataclass
-class Size:
-    width: int
-    height: int = 1
-
-
-@dataclasses.dataclass
-class Picture:
-    name: str
-    size: Size
-    frames: list[Size] = dataclasses.field(default_factory=list)
-    parent: "Picture | None" = None
-
-
-class Order(TypedDict):
-    sku: str
-    size: Size
-    note: NotRequired[str]
-
-
-class Invoice(pydantic.BaseModel):
-    number: int
 
 
 def test_input_and_context_are_told_apart_by_name_and_annotation() -> None:
@@ -135,59 +109,6 @@ def test_an_operator_is_preferred_to_any() -> None:
     assert run_handler(worker, worker_topic="topic", operator_ref="Z").output == "any"
     assert worker.handlers.find("other", "Z") is None
     assert worker.worker_topics == ["other", "topic"]
-
-
-def test_dataclasses_are_built_with_their_members() -> None:
-    """Nested classes, lists, optionals and self-references are built; unknown members are passed over."""
-    seen: list[Picture] = []
-
-    def handle(picture: Picture) -> None:
-        seen.append(picture)
-
-    value = {
-        "name": "p",
-        "size": {"width": 2, "depth": 9},
-        "frames": [{"width": 1}],
-        "parent": {"name": "q", "size": {"width": 1}},
-    }
-    assert run_handler(handle, value).kind == "completed"
-    assert seen == [Picture("p", Size(2), [Size(1)], Picture("q", Size(1)))]
-
-
-def test_typed_dicts_are_checked_for_required_keys() -> None:
-    """A missing key fails for good; members of known types are built."""
-    seen: list[Order] = []
-
-    def handle(order: Order) -> None:
-        seen.append(order)
-
-    assert run_handler(handle, {"sku": "s", "size": {"width": 1}}).kind == "completed"
-    assert seen == [{"sku": "s", "size": Size(1)}]
-    outcome = run_handler(handle, {"size": {"width": 1}})
-    assert (outcome.error_type, outcome.non_retryable) == ("InvalidInput", True)
-    assert "sku" in outcome.message
-
-
-def test_pydantic_models_validate() -> None:
-    """A class with `model_validate` is used without the SDK knowing pydantic, for input and output."""
-
-    def handle(invoice: Invoice) -> Invoice:
-        return Invoice(number=invoice.number + 1)
-
-    assert run_handler(handle, {"number": "41"}).output == {"number": 42}
-    assert run_handler(handle, {"number": "x"}).error_type == "InvalidInput"
-
-
-@pytest.mark.parametrize("value", [None, 5, {"width": 1, "height": 2, "name": 1}, [{"width": 1}]])
-def test_an_input_that_does_not_fit_fails_for_good(value: Any) -> None:
-    """No retry mends a wrong input, so it becomes a dead letter that says what is wrong."""
-
-    def handle(picture: Picture) -> None:
-        raise AssertionError
-
-    outcome = run_handler(handle, value)
-    assert (outcome.kind, outcome.error_type, outcome.non_retryable) == ("failed", "InvalidInput", True)
-    assert outcome.message
 
 
 def test_the_context_says_all_about_the_item() -> None:

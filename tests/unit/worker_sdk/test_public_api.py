@@ -20,6 +20,7 @@ def test_the_public_names_are_these() -> None:
         "Executor",
         "GraphCancelled",
         "HandlerError",
+        "HandlerStats",
         "ProgressTooLarge",
         "Reject",
         "Release",
@@ -42,7 +43,7 @@ def test_the_front_door_takes_these_arguments() -> None:
         "(self, worker_topic: str, *, operator: str | None = None,"
     )
     names = list(inspect.signature(Worker).parameters)
-    expected = "address slots namespace worker_id lease_duration drain_grace security clock"
+    expected = "address slots namespace worker_id lease_duration drain_grace security health_port health_host clock"
     assert names == expected.split()
 
 
@@ -77,8 +78,10 @@ def test_the_environment_names_the_server_that_the_program_does_not(monkeypatch:
         ({"worker_id": "x" * 129}, "worker_id"),
         ({"lease_duration": 0.5}, "lease_duration: 0.5"),
         ({"lease_duration": 3601}, "lease_duration: 3601"),
-        ({"drain_grace": -1}, "drain_grace: -1"),
+        ({"drain_grace": 0}, "drain_grace: 0"),
         ({"address": " "}, "address"),
+        ({"health_port": 65_536}, "health_port: 65536"),
+        ({"security": Security(token="a", token_file=Path("b"))}, "not both"),
         ({"security": Security(key_file=Path("key.pem"))}, "come together"),
         ({"security": Security(plaintext=True, ca_file=Path("ca.pem"))}, "with TLS only"),
     ],

@@ -65,6 +65,22 @@ async def test_a_process_that_dies_is_a_failure(worker: Worker, server: Scripted
         session.accept(report)
 
 
+async def test_what_a_process_logs_is_logged_by_the_worker(
+    worker: Worker, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A child has no logging of its own: records cross, with the item's facts, if their level is wanted."""
+    caplog.set_level("INFO")
+    worker.handler("topic", executor="process")(process_handlers.run)
+    async with working(worker, server) as session:
+        session.offer(lease_of("a", payload=b'{"do":"log"}', attempt=2))
+        session.accept(await aside(session.expect_report, "completes"))
+    (record,) = [each for each in caplog.records if each.name == "bloge_worker.handler"]
+    assert record.getMessage() == "[topic/a] half way"
+    assert (record.__dict__["item_id"], record.__dict__["attempt"]) == ("a", 2)
+    assert record.process != os.getpid()
+    assert [each for each in caplog.records if each.name == "library"] == []
+
+
 async def test_a_raw_handler_runs_in_a_process(worker: Worker, server: ScriptedServer) -> None:
     """Bytes cross to the child and back."""
     worker.handler("topic", executor="process", raw=True)(process_handlers.reverse)

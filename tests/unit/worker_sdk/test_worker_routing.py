@@ -44,3 +44,25 @@ async def test_an_output_over_the_servers_limit_fails_for_good(worker: Worker, s
         report = await aside(session.expect_report, "fails")
         assert report.failure.type == "OutputTooLarge"
         session.accept(report)
+
+
+async def test_a_worker_holds_no_more_than_its_handlers_limits_let_run(server: ScriptedServer) -> None:
+    """With a limit on each handler, slots beyond their sum would only keep items from other workers."""
+    worker = Worker(server.address, slots=50)
+    worker.handler("topic", operator="A", concurrency=2)(lambda: None)
+    worker.handler("topic", operator="B", concurrency=3)(lambda: None)
+    async with worker:
+        session = await aside(server.next_session)
+        assert (await aside(session.welcome)).slots == 5
+        assert (await aside(session.expect, "credits")).items_total == 5
+        assert worker.stats().slots == 5
+
+
+def test_one_handler_without_a_limit_gives_all_slots() -> None:
+    """And limits never give more slots than were set."""
+    worker = Worker(slots=4)
+    worker.handler("topic", operator="A", concurrency=10)(lambda: None)
+    assert worker.handlers.capacity(4) == 4
+    assert worker.handlers.capacity(50) == 10
+    worker.handler("topic", operator="B")(lambda: None)
+    assert worker.handlers.capacity(50) == 50

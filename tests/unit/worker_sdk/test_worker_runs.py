@@ -264,8 +264,8 @@ async def test_a_drain_hands_back_what_waits_and_finishes_what_runs(
 
 
 async def test_after_the_grace_a_drain_stops_handlers_and_releases_their_items(server: ScriptedServer) -> None:
-    """With no grace left a handler is cancelled, cleans up, and its item is handed back."""
-    worker = Worker(server.address, drain_grace=0.0)
+    """A handler that outlasts the grace is cancelled, cleans up, and its item is handed back."""
+    worker = Worker(server.address, drain_grace=0.1)
     cleaned: list[str | None] = []
     started = asyncio.Event()
 

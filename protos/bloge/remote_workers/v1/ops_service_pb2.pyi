@@ -89,7 +89,7 @@ class Topic(_message.Message):
     """What happens to dead letters beyond the limit."""
     @_builtins.property
     def oldest_ready_age(self) -> _duration_pb2.Duration:
-        """Age of the ready item that is next; empty if none."""
+        """Age of the oldest ready item, since its enqueue; empty if none."""
 
     def __init__(
         self,
@@ -451,13 +451,13 @@ class WorkerInfo(_message.Message):
     slots: _builtins.int
     """How many items it runs at once."""
     held_leases: _builtins.int
-    """Leases it holds."""
+    """Leases it holds, as its session knows; 0 for a worker on the unary calls."""
     sdk: _builtins.str
     """Its SDK and version."""
     draining: _builtins.bool
-    """True if it takes no new items."""
+    """True if it takes no new items: it is leaving, or was asked to."""
     credits: _builtins.int
-    """Items it may still be offered."""
+    """Items it may still be offered; 0 for a worker on the unary calls."""
     @_builtins.property
     def worker_topics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The topics it serves."""

@@ -156,14 +156,15 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkers(self, request, context):
-        """Lists workers seen lately. Changes nothing.
+        """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DrainWorker(self, request, context):
-        """Asks a worker to take no new items and to leave. Idempotent.
+        """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
+        its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,9 +51,11 @@ class OpsServiceStub:
     Idempotent.
     """
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkersRequest, _ops_service_pb2.ListWorkersResponse]
-    """Lists workers seen lately. Changes nothing."""
+    """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing."""
     DrainWorker: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.DrainWorkerRequest, _ops_service_pb2.DrainWorkerResponse]
-    """Asks a worker to take no new items and to leave. Idempotent."""
+    """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
+    its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
+    """
     ListWorkItems: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkItemsRequest, _ops_service_pb2.ListWorkItemsResponse]
     """Lists items of a topic by status. Changes nothing."""
     GetWorkItem: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetWorkItemRequest, _ops_service_pb2.GetWorkItemResponse]
@@ -98,9 +100,11 @@ class OpsServiceAsyncStub(OpsServiceStub):
     Idempotent.
     """
     ListWorkers: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkersRequest, _ops_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
-    """Lists workers seen lately. Changes nothing."""
+    """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing."""
     DrainWorker: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.DrainWorkerRequest, _ops_service_pb2.DrainWorkerResponse]  # type: ignore[assignment]
-    """Asks a worker to take no new items and to leave. Idempotent."""
+    """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
+    its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
+    """
     ListWorkItems: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkItemsRequest, _ops_service_pb2.ListWorkItemsResponse]  # type: ignore[assignment]
     """Lists items of a topic by status. Changes nothing."""
     GetWorkItem: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetWorkItemRequest, _ops_service_pb2.GetWorkItemResponse]  # type: ignore[assignment]
@@ -178,7 +182,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.ListWorkersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ListWorkersResponse, _abc.Awaitable[_ops_service_pb2.ListWorkersResponse]]:
-        """Lists workers seen lately. Changes nothing."""
+        """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing."""
 
     @_abc_1.abstractmethod
     def DrainWorker(
@@ -186,7 +190,9 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.DrainWorkerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.DrainWorkerResponse, _abc.Awaitable[_ops_service_pb2.DrainWorkerResponse]]:
-        """Asks a worker to take no new items and to leave. Idempotent."""
+        """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
+        its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def ListWorkItems(

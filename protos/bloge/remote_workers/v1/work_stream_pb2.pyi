@@ -107,7 +107,7 @@ class WorkResponse(_message.Message):
 
     @_builtins.property
     def draining(self) -> Global___Draining:
-        """This server is leaving: finish here, and open the next session elsewhere."""
+        """This server is leaving, or this worker is asked to."""
 
     @_builtins.property
     def ping(self) -> Global___Ping:
@@ -167,7 +167,9 @@ class Hello(_message.Message):
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Names of optional features the worker knows. None is defined yet."""
+        """Optional. Names of optional features the worker knows, up to 64; unknown ones are ignored. `worker-drain`: it
+        understands `Draining.worker`.
+        """
 
     @_builtins.property
     def held_lease_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -195,9 +197,7 @@ Global___Hello: _TypeAlias = Hello  # noqa: Y015
 
 @_typing.final
 class Credits(_message.Message):
-    """Opens the window for offers. Totals since Hello, so a repeated frame grants nothing. With nothing outstanding one item
-    is offered whatever the byte credit.
-    """
+    """Opens the window for offers. Totals since Hello, so a repeated frame grants nothing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -206,7 +206,10 @@ class Credits(_message.Message):
     items_total: _builtins.int
     """Required. Items that may have been offered in this session in all."""
     bytes_total: _builtins.int
-    """Optional. Payload bytes that may have been offered in this session in all; 0 means without limit."""
+    """Optional. Bytes of `spec.payload` that may have been offered in this session in all; 0 means without limit. An item
+    that does not fit what is left is not offered, nor is any behind it in its topic. While the worker holds no lease of
+    this session, one item is offered whatever its size: it would else wait for ever.
+    """
     def __init__(
         self,
         *,
@@ -372,7 +375,9 @@ class Welcome(_message.Message):
 
     @_builtins.property
     def ping_interval(self) -> _duration_pb2.Duration:
-        """How often each side pings."""
+        """How often the worker pings. The server pings after one and a half times that without a frame from the worker, and
+        answers every ping, so an idle stream carries one question and one answer an interval.
+        """
 
     @_builtins.property
     def silence_limit(self) -> _duration_pb2.Duration:
@@ -523,27 +528,34 @@ Global___LeaseCancel: _TypeAlias = LeaseCancel  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):
-    """This server is leaving."""
+    """Somebody is leaving."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GRACE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """For people."""
+    worker: _builtins.bool
+    """False: this server is leaving; finish here, and open the next session elsewhere. True: an operator asks this worker
+    to leave; it gets no more offers here or elsewhere. It should send `Drain`, finish what it holds, hand back the rest,
+    and end. Sent only to workers that named `worker-drain` in `Hello.capabilities`; others just get no more offers.
+    """
     @_builtins.property
     def grace(self) -> _duration_pb2.Duration:
-        """How long it still takes reports."""
+        """How long the server still takes reports. Empty where the worker is asked to leave."""
 
     def __init__(
         self,
         *,
         grace: _duration_pb2.Duration | None = ...,
         reason: _builtins.str = ...,
+        worker: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["grace", b"grace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grace", b"grace", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grace", b"grace", "reason", b"reason", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

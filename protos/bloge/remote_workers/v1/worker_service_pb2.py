@@ -27,7 +27,7 @@ from bloge.remote_workers.v1 import work_stream_pb2 as bloge_dot_remote__workers
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,bloge/remote_workers/v1/worker_service.proto\x12\x17\x62loge.remote_workers.v1\x1a#bloge/remote_workers/v1/lease.proto\x1a)bloge/remote_workers/v1/work_stream.proto\x1a\x1egoogle/protobuf/duration.proto\"j\n\x0fRegisterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x15\n\rworker_topics\x18\x03 \x03(\t\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0b\n\x03sdk\x18\x05 \x01(\t\"\xc7\x01\n\x10RegisterResponse\x12\x31\n\x0elease_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_payload_bytes\x18\x03 \x01(\x03\x12\x16\n\x0emax_batch_size\x18\x04 \x01(\x05\x12\x16\n\x0eserver_version\x18\x05 \x01(\t\"\xd5\x01\n\x0c\x43laimRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0cworker_topic\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12\x11\n\tmax_items\x18\x04 \x01(\x05\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cwait_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"?\n\rClaimResponse\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.bloge.remote_workers.v1.Lease\"M\n\x10HeartbeatRequest\x12\x39\n\x07reports\x18\x01 \x03(\x0b\x32(.bloge.remote_workers.v1.HeartbeatReport\"G\n\x11HeartbeatResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"K\n\x0f\x43ompleteRequest\x12\x38\n\x07reports\x18\x01 \x03(\x0b\x32\'.bloge.remote_workers.v1.CompleteReport\"F\n\x10\x43ompleteResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"C\n\x0b\x46\x61ilRequest\x12\x34\n\x07reports\x18\x01 \x03(\x0b\x32#.bloge.remote_workers.v1.FailReport\"B\n\x0c\x46\x61ilResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"I\n\x0eReleaseRequest\x12\x37\n\x07reports\x18\x01 \x03(\x0b\x32&.bloge.remote_workers.v1.ReleaseReport\"E\n\x0fReleaseResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict2\x99\x05\n\rWorkerService\x12_\n\x08Register\x12(.bloge.remote_workers.v1.RegisterRequest\x1a).bloge.remote_workers.v1.RegisterResponse\x12V\n\x05\x43laim\x12%.bloge.remote_workers.v1.ClaimRequest\x1a&.bloge.remote_workers.v1.ClaimResponse\x12\x62\n\tHeartbeat\x12).bloge.remote_workers.v1.HeartbeatRequest\x1a*.bloge.remote_workers.v1.HeartbeatResponse\x12_\n\x08\x43omplete\x12(.bloge.remote_workers.v1.CompleteRequest\x1a).bloge.remote_workers.v1.CompleteResponse\x12S\n\x04\x46\x61il\x12$.bloge.remote_workers.v1.FailRequest\x1a%.bloge.remote_workers.v1.FailResponse\x12\\\n\x07Release\x12\'.bloge.remote_workers.v1.ReleaseRequest\x1a(.bloge.remote_workers.v1.ReleaseResponse\x12W\n\x04Work\x12$.bloge.remote_workers.v1.WorkRequest\x1a%.bloge.remote_workers.v1.WorkResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,bloge/remote_workers/v1/worker_service.proto\x12\x17\x62loge.remote_workers.v1\x1a#bloge/remote_workers/v1/lease.proto\x1a)bloge/remote_workers/v1/work_stream.proto\x1a\x1egoogle/protobuf/duration.proto\"j\n\x0fRegisterRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x15\n\rworker_topics\x18\x03 \x03(\t\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0b\n\x03sdk\x18\x05 \x01(\t\"\xc7\x01\n\x10RegisterResponse\x12\x31\n\x0elease_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_payload_bytes\x18\x03 \x01(\x03\x12\x16\n\x0emax_batch_size\x18\x04 \x01(\x05\x12\x16\n\x0eserver_version\x18\x05 \x01(\t\"\xd5\x01\n\x0c\x43laimRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0cworker_topic\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12\x11\n\tmax_items\x18\x04 \x01(\x05\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cwait_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"Q\n\rClaimResponse\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.bloge.remote_workers.v1.Lease\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\"M\n\x10HeartbeatRequest\x12\x39\n\x07reports\x18\x01 \x03(\x0b\x32(.bloge.remote_workers.v1.HeartbeatReport\"G\n\x11HeartbeatResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"K\n\x0f\x43ompleteRequest\x12\x38\n\x07reports\x18\x01 \x03(\x0b\x32\'.bloge.remote_workers.v1.CompleteReport\"F\n\x10\x43ompleteResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"C\n\x0b\x46\x61ilRequest\x12\x34\n\x07reports\x18\x01 \x03(\x0b\x32#.bloge.remote_workers.v1.FailReport\"B\n\x0c\x46\x61ilResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"I\n\x0eReleaseRequest\x12\x37\n\x07reports\x18\x01 \x03(\x0b\x32&.bloge.remote_workers.v1.ReleaseReport\"E\n\x0fReleaseResponse\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict2\x99\x05\n\rWorkerService\x12_\n\x08Register\x12(.bloge.remote_workers.v1.RegisterRequest\x1a).bloge.remote_workers.v1.RegisterResponse\x12V\n\x05\x43laim\x12%.bloge.remote_workers.v1.ClaimRequest\x1a&.bloge.remote_workers.v1.ClaimResponse\x12\x62\n\tHeartbeat\x12).bloge.remote_workers.v1.HeartbeatRequest\x1a*.bloge.remote_workers.v1.HeartbeatResponse\x12_\n\x08\x43omplete\x12(.bloge.remote_workers.v1.CompleteRequest\x1a).bloge.remote_workers.v1.CompleteResponse\x12S\n\x04\x46\x61il\x12$.bloge.remote_workers.v1.FailRequest\x1a%.bloge.remote_workers.v1.FailResponse\x12\\\n\x07Release\x12\'.bloge.remote_workers.v1.ReleaseRequest\x1a(.bloge.remote_workers.v1.ReleaseResponse\x12W\n\x04Work\x12$.bloge.remote_workers.v1.WorkRequest\x1a%.bloge.remote_workers.v1.WorkResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,23 +41,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMREQUEST']._serialized_start=496
   _globals['_CLAIMREQUEST']._serialized_end=709
   _globals['_CLAIMRESPONSE']._serialized_start=711
-  _globals['_CLAIMRESPONSE']._serialized_end=774
-  _globals['_HEARTBEATREQUEST']._serialized_start=776
-  _globals['_HEARTBEATREQUEST']._serialized_end=853
-  _globals['_HEARTBEATRESPONSE']._serialized_start=855
-  _globals['_HEARTBEATRESPONSE']._serialized_end=926
-  _globals['_COMPLETEREQUEST']._serialized_start=928
-  _globals['_COMPLETEREQUEST']._serialized_end=1003
-  _globals['_COMPLETERESPONSE']._serialized_start=1005
-  _globals['_COMPLETERESPONSE']._serialized_end=1075
-  _globals['_FAILREQUEST']._serialized_start=1077
-  _globals['_FAILREQUEST']._serialized_end=1144
-  _globals['_FAILRESPONSE']._serialized_start=1146
-  _globals['_FAILRESPONSE']._serialized_end=1212
-  _globals['_RELEASEREQUEST']._serialized_start=1214
-  _globals['_RELEASEREQUEST']._serialized_end=1287
-  _globals['_RELEASERESPONSE']._serialized_start=1289
-  _globals['_RELEASERESPONSE']._serialized_end=1358
-  _globals['_WORKERSERVICE']._serialized_start=1361
-  _globals['_WORKERSERVICE']._serialized_end=2026
+  _globals['_CLAIMRESPONSE']._serialized_end=792
+  _globals['_HEARTBEATREQUEST']._serialized_start=794
+  _globals['_HEARTBEATREQUEST']._serialized_end=871
+  _globals['_HEARTBEATRESPONSE']._serialized_start=873
+  _globals['_HEARTBEATRESPONSE']._serialized_end=944
+  _globals['_COMPLETEREQUEST']._serialized_start=946
+  _globals['_COMPLETEREQUEST']._serialized_end=1021
+  _globals['_COMPLETERESPONSE']._serialized_start=1023
+  _globals['_COMPLETERESPONSE']._serialized_end=1093
+  _globals['_FAILREQUEST']._serialized_start=1095
+  _globals['_FAILREQUEST']._serialized_end=1162
+  _globals['_FAILRESPONSE']._serialized_start=1164
+  _globals['_FAILRESPONSE']._serialized_end=1230
+  _globals['_RELEASEREQUEST']._serialized_start=1232
+  _globals['_RELEASEREQUEST']._serialized_end=1305
+  _globals['_RELEASERESPONSE']._serialized_start=1307
+  _globals['_RELEASERESPONSE']._serialized_end=1376
+  _globals['_WORKERSERVICE']._serialized_start=1379
+  _globals['_WORKERSERVICE']._serialized_end=2044
 # @@protoc_insertion_point(module_scope)
