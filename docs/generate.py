@@ -10,6 +10,7 @@ from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
 from bloge_server.store import keys, scripts
 from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
+from docs.worker_reference import reference
 
 HERE = Path(__file__).parent
 _METRICS = f"""# Metrics of the server
@@ -98,6 +99,11 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def worker_reference() -> str:
+    """Return the page of everything a worker's author can name."""
+    return f"{NOTE}\n{reference()}"
+
+
 def diagnostics() -> str:
     """Return the page of what can be wrong with a graph."""
     lines = [NOTE, "# What can be wrong with a graph\n"]
@@ -115,6 +121,7 @@ PAGES = {
     "errors.md": errors,
     "settings.md": settings,
     "metrics.md": metrics,
+    "worker/reference.md": worker_reference,
     "diagnostics.md": diagnostics,
 }
 

@@ -18,7 +18,7 @@ from bloge.remote_workers.v1 import work_item_service_pb2 as pb
 from bloge_orchestrator.errors import InvalidAddressError
 from bloge_orchestrator.execution_client import ExecutionClient
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeWatch
-from bloge_orchestrator.patience import PASSING
+from bloge_orchestrator.patience import PASSING, Patience
 from bloge_orchestrator.telling import told
 
 DEFAULT_ADDRESS = "127.0.0.1:7070"
@@ -95,9 +95,41 @@ class ControlPlane:
         await self.outcomes.close()
         await self._channel.close()
 
+    async def check(self) -> None:
+        """Find out whether a server answers.
+
+        Raises:
+            ControlPlaneUnreachableError: If none does.
+
+        """
+        # An empty message is a valid HealthCheckRequest: it asks for the server as a whole.
+        call = self._channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
+        with self._told():
+            await call(b"", timeout=_CALL_SECONDS)
+
     # ---- work items ----
 
     async def enqueue(self, namespace: str, items: _Specs) -> list[RemoteWorkersError | None]:
+        """Enqueue work items; waits, for ever if need be, for a server that is away and for room in a full backlog.
+
+        Args:
+            namespace: Their namespace.
+            items: Any number.
+
+        Returns:
+            For each item, in order, why it was refused for good; None if it is there, new or from before.
+
+        """
+        patience = Patience("work items cannot be enqueued", self._random)
+        refusals = await self.try_enqueue(namespace, items)
+        while waiting := {index: error for index, error in enumerate(refusals) if error and error.reason in PASSING}:
+            await patience.wait(next(iter(waiting.values())))
+            again = await self.try_enqueue(namespace, [items[index] for index in waiting])
+            for index, refusal in zip(waiting, again, strict=True):
+                refusals[index] = refusal
+        return refusals
+
+    async def try_enqueue(self, namespace: str, items: _Specs) -> list[RemoteWorkersError | None]:
         """Enqueue work items, trying once.
 
         Args:
@@ -109,9 +141,9 @@ class ControlPlane:
             answer is STORE_UNAVAILABLE.
 
         """
-        return [refusal for batch in _batches(items) for refusal in await self._enqueue(namespace, batch)]
+        return [refusal for batch in _batches(items) for refusal in await self._try_batch(namespace, batch)]
 
-    async def _enqueue(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
+    async def _try_batch(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
         request = pb.EnqueueRequest(namespace=namespace, items=batch)
         try:
             response = await self._items.Enqueue(request, timeout=_CALL_SECONDS)
@@ -122,7 +154,7 @@ class ControlPlane:
             if len(batch) == 1 or refusal.reason in PASSING:
                 return [refusal for _ in batch]
             # One bad item refuses a whole request: find it, and spare the others.
-            return [found for item in batch for found in await self._enqueue(namespace, [item])]
+            return [found for item in batch for found in await self._try_batch(namespace, [item])]
         return [from_status(each.error) if each.HasField("error") else None for each in response.results]
 
     async def get(self, item: ItemRef) -> work_item_pb2.WorkItem:

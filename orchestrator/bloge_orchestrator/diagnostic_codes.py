@@ -57,6 +57,7 @@ CODES: Mapping[str, str] = {
     "missing-input": "A sub-graph is not given a field that its graph declares, and that is not optional.",
     "unknown-input": "A sub-graph is given a field that its graph does not declare.",
     "unknown-output": "An expression reads what a sub-graph or a foreach does not give.",
+    "path-too-long": "The ids of a remote node and of what it stands in are too long together to name a work item.",
     "graph-too-large": "A graph has more than 10,000 nodes with all that its sub-graphs bring along.",
 }
 """What each code means, and what to do about it."""

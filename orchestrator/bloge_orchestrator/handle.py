@@ -111,11 +111,11 @@ class ExecutionHandle:
     def __init__(self, control_plane: ControlPlane, namespace: str, execution_id: str) -> None:
         self.execution_id = execution_id
         self._control_plane = control_plane
-        self._namespace = namespace
+        self.namespace = namespace
         self._graph: CompiledGraph | None = None
 
     def __repr__(self) -> str:
-        return f"<ExecutionHandle {self._namespace}/{self.execution_id}>"
+        return f"<ExecutionHandle {self.namespace}/{self.execution_id}>"
 
     async def status(self) -> ExecutionInfo:
         """Give where it stands.
@@ -124,7 +124,7 @@ class ExecutionHandle:
             ControlPlaneUnreachableError: If no server answers.
 
         """
-        return ExecutionInfo.of(await self._control_plane.executions.get(self._namespace, self.execution_id))
+        return ExecutionInfo.of(await self._control_plane.executions.get(self.namespace, self.execution_id))
 
     async def cancel(self, reason: str = "") -> None:
         """Ask for its end: open work items are cancelled, nothing more begins. Done by whoever owns it; idempotent.
@@ -137,7 +137,7 @@ class ExecutionHandle:
             ControlPlaneUnreachableError: If no server answers.
 
         """
-        await self._control_plane.executions.cancel(self._namespace, self.execution_id, reason)
+        await self._control_plane.executions.cancel(self.namespace, self.execution_id, reason)
 
     async def events(self, *, follow: bool = True) -> AsyncIterator[Event]:
         """Yield its events from the first on.
@@ -147,22 +147,25 @@ class ExecutionHandle:
 
         """
         patience = Patience(f"events of execution {self.execution_id} cannot be read", Random())
-        first = 1
+        first, wait, ended = 1, _NO_WAIT, False
         while True:
-            page = await patience.insist(partial(self._read, first, _WAIT if follow else _NO_WAIT))
+            page = await patience.insist(partial(self._read, first, wait))
             for message in page.events:
                 yield from_message(message)
             first += len(page.events)
             if first < page.next_sequence:
                 continue
-            if not follow or page.status not in _GOING_ON or (not page.events and await self._has_ended()):
+            if ended or not follow or page.status not in _GOING_ON:
                 return
+            # The journal of an execution that was discarded has no end. One that has ended since has events to be read.
+            ended = (wait == _NO_WAIT or not page.events) and await self._has_ended()
+            wait = _NO_WAIT if ended else _WAIT
 
     async def graph(self) -> CompiledGraph:
         """Give the graph that it runs, as it was when it was started; local operators are not linked."""
         if self._graph is None:
             info = await self.status()
-            item = await self._control_plane.get(ItemRef(self._namespace, info.worker_topic, self.execution_id))
+            item = await self._control_plane.get(ItemRef(self.namespace, info.worker_topic, self.execution_id))
             payload = ExecutionPayload.parse(item.spec.payload)
             self._graph = link(recorded_graph(payload), OperatorRegistry())
         return self._graph
@@ -196,10 +199,10 @@ class ExecutionHandle:
         return result_of(Plan(await self.graph()), state)
 
     async def _read(self, first: int, wait: timedelta) -> pb.ReadEventsResponse:
-        return await self._control_plane.executions.read(self._namespace, self.execution_id, first, wait)
+        return await self._control_plane.executions.read(self.namespace, self.execution_id, first, wait)
 
     async def _has_ended(self) -> bool:
-        """Tell whether its work item says so: the journal of an execution that was discarded does not."""
+        """Tell whether its work item says so."""
         patience = Patience(f"execution {self.execution_id} cannot be read", Random())
         found = await patience.insist(self.status)
         return found.status.ended

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +11,7 @@ from random import Random
 from typing import Self
 
 from bloge.remote_workers.v1 import execution_service_pb2 as pb
+from bloge_orchestrator.arguments import check_business_key, check_name, encoded_input
 from bloge_orchestrator.compiled import CompiledGraph
 from bloge_orchestrator.compiler import compile_spec
 from bloge_orchestrator.control_plane import ADDRESS_VARIABLE, DEFAULT_ADDRESS, ControlPlane, checked_address
@@ -20,7 +20,6 @@ from bloge_orchestrator.execution.events import ExecutionStatus
 from bloge_orchestrator.execution.payload import missing_operators
 from bloge_orchestrator.execution.result import ExecutionResult
 from bloge_orchestrator.execution.runner import OnEvent
-from bloge_orchestrator.execution.values import NotJsonError, encoded, plain_copy
 from bloge_orchestrator.graph import GraphSpec
 from bloge_orchestrator.graph_json import encode_graph
 from bloge_orchestrator.handle import ExecutionHandle, ExecutionInfo
@@ -29,8 +28,6 @@ from bloge_orchestrator.owner import Resources
 from bloge_orchestrator.patience import Patience
 from bloge_orchestrator.serving import DEFAULT_CONCURRENCY, DEFAULT_TOPIC, Serving
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_BUSINESS_KEY_LENGTH = 256
 _PAGE = 100
 _CLAIM_AGAIN_SECONDS = 2.0
 """How often `run` asks for an execution that somebody else owns: an owner that died leaves its lease behind."""
@@ -66,7 +63,7 @@ class Orchestrator:
         namespace: str = "default",
         secrets: Mapping[str, str] | None = None,
     ) -> None:
-        _check_name("namespace", namespace)
+        check_name("namespace", namespace)
         self.address = checked_address(address or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS)
         self.namespace = namespace
         self._registry = registry or OperatorRegistry()
@@ -117,6 +114,7 @@ class Orchestrator:
         *,
         business_key: str = "",
         worker_topic: str = DEFAULT_TOPIC,
+        lease: timedelta | None = None,
         on_event: OnEvent | None = None,
     ) -> ExecutionResult:
         """Start an execution, own it, and wait for its end. A node that fails does not raise: the result tells.
@@ -128,6 +126,7 @@ class Orchestrator:
             input: As for `start`.
             business_key: As for `start`.
             worker_topic: As for `start`.
+            lease: How long the execution waits if this process dies, 1 s to 1 h; None for the server's default.
             on_event: Called with each event once it is recorded, on the event loop; must not block.
 
         Raises:
@@ -137,7 +136,8 @@ class Orchestrator:
             RemoteWorkersError: If the server refuses.
 
         """
-        async with self.running(graph, input, business_key=business_key, worker_topic=worker_topic) as handle:
+        running = self.running(graph, input, business_key=business_key, worker_topic=worker_topic, lease=lease)
+        async with running as handle:
             return await handle.result(on_event=on_event)
 
     @asynccontextmanager
@@ -148,6 +148,7 @@ class Orchestrator:
         *,
         business_key: str = "",
         worker_topic: str = DEFAULT_TOPIC,
+        lease: timedelta | None = None,
     ) -> AsyncIterator[ExecutionHandle]:
         """Start an execution and own it while the block runs; afterwards it goes on elsewhere, unless it has ended.
 
@@ -157,9 +158,11 @@ class Orchestrator:
         if missing := missing_operators(compiled):
             raise InvalidExecutionError(f"graph: has no operator {', '.join(missing)}; compile it with them registered")
         request = self._start_request(compiled, input, business_key, worker_topic)
-        async with self.serving(worker_topic, concurrency=0) as serving:
+        async with self.serving(worker_topic, concurrency=0, lease=lease) as serving:
             serving.know(compiled)
             request.owner_id = serving.owner_id
+            if lease is not None:
+                request.lease_duration.FromTimedelta(lease)
             handle = await self._start_and_own(request, serving)
             owning = asyncio.create_task(self._own_again(handle, request, serving))
             try:
@@ -191,7 +194,7 @@ class Orchestrator:
         """
         topics = worker_topics or (DEFAULT_TOPIC,)
         for topic in topics:
-            _check_name("worker_topic", topic)
+            check_name("worker_topic", topic)
         resources = Resources(self._open(), self.namespace, self._registry, self._secrets, wall_clock)
         return Serving(
             resources,
@@ -209,7 +212,7 @@ class Orchestrator:
             InvalidExecutionError: If the id is not a name, or the orchestrator is not open.
 
         """
-        _check_name("execution_id", execution_id)
+        check_name("execution_id", execution_id)
         return ExecutionHandle(self._open(), self.namespace, execution_id)
 
     async def executions(
@@ -239,15 +242,14 @@ class Orchestrator:
     def _start_request(
         self, graph: Graph, given: Mapping[str, Json] | None, business_key: str, worker_topic: str
     ) -> pb.StartRequest:
-        _check_name("worker_topic", worker_topic)
-        if len(business_key) > _BUSINESS_KEY_LENGTH:
-            raise InvalidExecutionError(f"business_key: has {len(business_key)} characters, {_BUSINESS_KEY_LENGTH} fit")
+        check_name("worker_topic", worker_topic)
+        check_business_key(business_key)
         spec = graph.spec if isinstance(graph, CompiledGraph) else graph
         return pb.StartRequest(
             namespace=self.namespace,
             graph_name=spec.name,
             graph=encode_graph(spec),
-            input=_checked_input(given),
+            input=encoded_input(given),
             business_key=business_key,
             worker_topic=worker_topic,
             request_id=str(uuid.uuid4()),
@@ -279,18 +281,3 @@ class Orchestrator:
         if self._control_plane is None:
             raise InvalidExecutionError("the orchestrator is not open: use it as `async with Orchestrator(...)`")
         return self._control_plane
-
-
-def _check_name(field: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InvalidExecutionError(f"{field}: {name!r} is not a name; 1 to 128 letters, digits, `.`, `_` and `-`")
-
-
-def _checked_input(given: Mapping[str, Json] | None) -> bytes:
-    try:
-        plain = plain_copy({} if given is None else given)
-    except NotJsonError as error:
-        raise InvalidExecutionError(f"input: is not plain JSON: {error}") from error
-    if not isinstance(plain, dict):
-        raise InvalidExecutionError(f"input: must be an object of fields, found {type(given).__name__}")
-    return encoded(plain)

@@ -60,7 +60,7 @@ class Owner:
         self._resources = resources
         self._library = GraphLibrary(resources.registry)
         namespace, control_plane = resources.namespace, resources.control_plane
-        self._enqueuer = Enqueuer(lambda items: control_plane.enqueue(namespace, items), resources.random)
+        self._enqueuer = Enqueuer(lambda items: control_plane.try_enqueue(namespace, items), resources.random)
         self._runners: set[Runner] = set()
         self._leaving = False
 

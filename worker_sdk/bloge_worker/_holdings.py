@@ -58,8 +58,7 @@ class Holdings:
         return min(self.leases.next_check, self.reports.repeat_at if connected else inf)
 
     def hand_over(self, effects: Effects) -> None:
-        """Move what the shell is to do to the effects."""
-        effects.starts, self.starts = self.starts, []
+        """Move what the shell is to do about handlers that run to the effects."""
         effects.cancels, self.cancels = self.cancels, []
         effects.asks, self.asks = self.asks, []
 
@@ -71,12 +70,21 @@ class Holdings:
             held = self.leases.describe(lease, now, default, jitter)
             items += 1
             payload_bytes += held.payload_bytes
+            session.credits.offered_of(held.key[0])
             self._take(held, draining=draining)
         session.credits.offered(items, payload_bytes)
 
     def adopted(self, lease: lease_pb2.Lease, claimed_at: float, *, draining: bool) -> None:
         """Take a lease that no session has offered."""
         self._take(self.leases.describe(lease, claimed_at, DEFAULT_LEASE, self.leases.draw_jitter()), draining=draining)
+
+    def take_starts(self, now: float) -> list[HeldLease]:
+        """Return the leases to run. One that was lost in the turn in which it came is over before it began."""
+        starts, self.starts = self.starts, []
+        for held in starts:
+            if held.lost is not None:
+                self.finished(held, None, now, draining=False)
+        return [held for held in starts if held.lost is None]
 
     def finished(self, held: HeldLease, report: Report | None, now: float, *, draining: bool) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""

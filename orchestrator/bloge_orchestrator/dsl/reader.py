@@ -53,8 +53,8 @@ class Reader:
             tree = language().parse(TextSlice(self._code, start, end), start=rule)
         except UnexpectedInput as error:
             return syntax_error(error, self.source, end, inside)
-        if deep := _too_deep(tree, nesting_max):
-            return parse_error("nesting-too-deep", f"nested deeper than {nesting_max} levels; split this up", deep)
+        if deep := too_deep(tree, nesting_max):
+            return nested_too_deep(nesting_max, deep)
         built: Built = self._builder.transform(tree)
         return built
 
@@ -71,7 +71,7 @@ class Reader:
         return self.expression(start, end, HOLE_NESTING_MAX)
 
 
-def _too_deep(tree: Tree[Token], nesting_max: int) -> Place | None:
+def too_deep(tree: Tree[Token], nesting_max: int) -> Place | None:
     """Find a place that is nested too deep, without recursion."""
     level = [tree]
     for _ in range(nesting_max):
@@ -79,3 +79,8 @@ def _too_deep(tree: Tree[Token], nesting_max: int) -> Place | None:
         if not level:
             return None
     return Place(level[0].meta.line, level[0].meta.column)
+
+
+def nested_too_deep(nesting_max: int, place: Place) -> Diagnostic:
+    """Make the finding of a text that is nested deeper than it may be."""
+    return parse_error("nesting-too-deep", f"nested deeper than {nesting_max} levels; split this up", place)

@@ -1,6 +1,6 @@
 """Where one node stands, and how far the nodes of one scope have come: what an execution's state is made of."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -66,8 +66,7 @@ class Expansion:
     """What was evaluated for the inside. It follows from the events before; it is kept only to save the work."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(NamedTuple):
     """One node. Times are milliseconds since 1970."""
 
     status: NodeStatus = NodeStatus.PENDING
@@ -129,22 +128,21 @@ def node_after(node: NodeState, event: NodeEvent, output: Json) -> NodeState:
         case NodeStarted():
             return _started(node, event)
         case NodeExpanded():
-            return replace(node, expansion=Expansion(event.terminals, event.size, event.count))
+            return node._replace(expansion=Expansion(event.terminals, event.size, event.count))
         case NodeSuspended():
             items = (*node.items, event.item_id)
-            return replace(node, status=NodeStatus.SUSPENDED, items=items, work_item=event.work_item)
+            return node._replace(status=NodeStatus.SUSPENDED, items=items, work_item=event.work_item)
         case NodeResumed():
             return _resumed(node, event)
         case NodeRetried():
             spent, due_ms = event.retries_spent, event.due_ms
-            return replace(node, status=NodeStatus.RETRY_WAIT, retries_spent=spent, due_ms=due_ms, error=event.error)
+            return node._replace(status=NodeStatus.RETRY_WAIT, retries_spent=spent, due_ms=due_ms, error=event.error)
         case _:
             return _ended(node, event, output)
 
 
 def _started(node: NodeState, event: NodeStarted) -> NodeState:
-    return replace(
-        node,
+    return node._replace(
         status=NodeStatus.RUNNING,
         started_ms=event.at_ms if node.started_ms is None else node.started_ms,
         attempt_ms=event.at_ms,
@@ -157,7 +155,7 @@ def _resumed(node: NodeState, event: NodeResumed) -> NodeState:
     workers = (*node.workers, event.worker_id) if event.worker_id else node.workers
     # It stays suspended until the event that says what came of it, so that a journal that ends between the two leaves
     # an outcome that is taken again, not one that is lost.
-    return replace(node, workers=workers, attempts=node.retries_spent + event.retry_count + 1)
+    return node._replace(workers=workers, attempts=node.retries_spent + event.retry_count + 1)
 
 
 def _ended(node: NodeState, event: NodeEvent, output: Json) -> NodeState:
@@ -173,4 +171,4 @@ def _ended(node: NodeState, event: NodeEvent, output: Json) -> NodeState:
             ends = {"status": NodeStatus.SKIPPED, "reason": event.reason, "skip_cause": event.cause}
         case _:
             return node
-    return replace(node, ended_ms=event.at_ms, work_item=b"", **ends)
+    return node._replace(ended_ms=event.at_ms, work_item=b"", **ends)

@@ -1,11 +1,12 @@
 """Where an execution stands: a pure fold over its events.
 
-Its maps are persistent: the state after an event shares all but a few parts with the state before it.
+Its maps are persistent: the state after an event shares all but a few parts with the state before it. It is made of
+named tuples, because a tuple is copied with one change several times as fast as a data class.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import NamedTuple
 
 from rpds import HashTrieMap
 
@@ -28,8 +29,12 @@ from bloge_orchestrator.operators import Json
 __all__ = ["ExecutionState", "NodeState", "NodeStatus", "apply", "fold", "gathered"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionState:
+_NO_NODES: "HashTrieMap[str, NodeState]" = HashTrieMap()
+_NO_SCOPES: "HashTrieMap[str, ScopeState]" = HashTrieMap()
+_NO_COUNTS: "HashTrieMap[str, ItemCount]" = HashTrieMap()
+
+
+class ExecutionState(NamedTuple):
     """One execution."""
 
     sequence: int = 0
@@ -42,11 +47,11 @@ class ExecutionState:
     started_ms: int = 0
     ended_ms: int | None = None
     cancel_reason: str | None = None
-    nodes: "HashTrieMap[str, NodeState]" = field(default_factory=HashTrieMap)
+    nodes: "HashTrieMap[str, NodeState]" = _NO_NODES
     """By path: the nodes that something has happened to."""
-    scopes: "HashTrieMap[str, ScopeState]" = field(default_factory=HashTrieMap)
+    scopes: "HashTrieMap[str, ScopeState]" = _NO_SCOPES
     """The scopes in which something has happened."""
-    item_counts: "HashTrieMap[str, ItemCount]" = field(default_factory=HashTrieMap)
+    item_counts: "HashTrieMap[str, ItemCount]" = _NO_COUNTS
     """By path: the foreach that have begun."""
 
     def node(self, path: str) -> NodeState:
@@ -85,16 +90,15 @@ def apply(state: ExecutionState, event: Event) -> ExecutionState:
         case GraphStarted():
             return _graph_started(state, event)
         case GraphCancelled():
-            return replace(state, sequence=event.sequence, cancel_reason=event.reason)
+            return state._replace(sequence=event.sequence, cancel_reason=event.reason)
         case GraphCompleted():
-            return replace(state, sequence=event.sequence, status=event.status, ended_ms=event.at_ms)
+            return state._replace(sequence=event.sequence, status=event.status, ended_ms=event.at_ms)
         case _:
-            return replace(state, sequence=event.sequence)
+            return state._replace(sequence=event.sequence)
 
 
 def _graph_started(state: ExecutionState, event: GraphStarted) -> ExecutionState:
-    return replace(
-        state,
+    return state._replace(
         sequence=event.sequence,
         status=ExecutionStatus.RUNNING,
         execution_id=event.execution_id,
@@ -111,8 +115,7 @@ def _after_node_event(state: ExecutionState, event: NodeEvent) -> ExecutionState
     scope = paths.scope_of(event.node_id)
     before = state.scopes.get(scope)
     after = _scope_after(before or _UNBEGUN, event)
-    return replace(
-        state,
+    return state._replace(
         sequence=event.sequence,
         nodes=state.nodes.insert(event.node_id, node),
         scopes=state.scopes if after is before else state.scopes.insert(scope, after),

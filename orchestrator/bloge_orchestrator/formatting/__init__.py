@@ -1,8 +1,11 @@
 """The canonical form of a text: what is written stays, how it is set does not matter any more."""
 
+from functools import cached_property
+
 from bloge_orchestrator.diagnostics import GraphInvalid, Severity
 from bloge_orchestrator.dsl import parse_graph
 from bloge_orchestrator.dsl.language import language
+from bloge_orchestrator.dsl.reader import nested_too_deep, too_deep
 from bloge_orchestrator.dsl.scanner import scan
 from bloge_orchestrator.dsl.source import SourceText
 from bloge_orchestrator.formatting.anchors import anchors
@@ -12,6 +15,9 @@ from bloge_orchestrator.formatting.documents import in_lines
 
 WIDTH = 120
 """Longest line, in characters, where something can be broken."""
+
+NESTING_MAX = 150
+"""Deepest nesting of a text that can be formatted, in grammar rules; parentheses count here, as they are kept."""
 
 __all__ = ["WIDTH", "format_source"]
 
@@ -33,6 +39,8 @@ def format_source(text: str, *, filename: str = "<graph>") -> str:
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise GraphInvalid(problems, source=text, filename=filename)
     before = _Read(text)
+    if deep := too_deep(before.tree, NESTING_MAX):
+        raise GraphInvalid([nested_too_deep(NESTING_MAX, deep)], source=text, filename=filename)
     before.words.keep_above(anchors(before.tree))
     formatted = in_lines(Constructs(before.words).file(before.tree), WIDTH).rstrip("\n") + "\n"
     if _Read(formatted).content != before.content:
@@ -41,12 +49,24 @@ def format_source(text: str, *, filename: str = "<graph>") -> str:
 
 
 class _Read:
-    """A text that parses, word by word. `content` is all that formatting must not change."""
+    """A text that parses, word by word."""
 
     def __init__(self, text: str) -> None:
         scanned = scan(SourceText(text))
         self.tree = language(keep_all_tokens=True).parse(scanned.code, start="file")
-        self.words = Words(text, scanned, self.tree)
-        # Of comments the words: those that share a line in the end become one comment.
-        comments = sorted(word for start, end in scanned.comments for word in text[start:end].split())
-        self.content = self.words.without_commas, comments
+        self._text = text
+        self._scan = scanned
+
+    @cached_property
+    def words(self) -> Words:
+        """The words, with what stands around them."""
+        return Words(self._text, self._scan, self.tree)
+
+    @property
+    def content(self) -> tuple[list[str], list[str]]:
+        """All that formatting must not change: the words but for commas, and those of comments, whatever their order.
+
+        Comments that share a line in the end become one comment, so that they cannot be compared as such.
+        """
+        comments = (word for start, end in self._scan.comments for word in self._text[start:end].split())
+        return self.words.without_commas, sorted(comments)

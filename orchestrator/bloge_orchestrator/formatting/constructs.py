@@ -7,7 +7,7 @@ from typing import TypeAlias
 from lark import Token, Tree
 
 from bloge_orchestrator.formatting.comments import Comment, Words, first_word, last_word
-from bloge_orchestrator.formatting.documents import AtLineEnd, Document, Either, Group, Indented, Line, joined
+from bloge_orchestrator.formatting.documents import AtLineEnd, Document, Either, Indented, Line, group, joined
 
 Part: TypeAlias = "Tree[Token] | Token"
 
@@ -138,7 +138,7 @@ class Constructs:
             documents += [*gap, Line.ALWAYS, _comment(comment)]
         closed = edge if documents else Line.ALWAYS
         opened = (str(start), self._behind(start, breaks=True))
-        return Group((opened, Indented(tuple(documents)), closed, self._word(end)), apart)
+        return group((opened, Indented(tuple(documents)), closed, self._word(end)), broken=apart)
 
     def _is_apart(self, one: Part, other: Part) -> bool:
         return self._words.is_apart(last_word(one), first_word(other))
@@ -178,11 +178,11 @@ class Constructs:
     def _binary(self, tree: Tree[Token]) -> Document:
         first, rest = _chain(tree)
         tail = tuple((Line.BLANK, self.part(operator), " ", self.part(operand)) for operator, operand in rest)
-        return Group((self.part(first), Indented(tail)))
+        return group((self.part(first), Indented(tail)))
 
     def _conditional(self, tree: Tree[Token]) -> Document:
         test, question, then, colon, otherwise = map(self.part, tree.children)
-        return Group((test, Indented((Line.BLANK, question, " ", then, Line.BLANK, colon, " ", otherwise))))
+        return group((test, Indented((Line.BLANK, question, " ", then, Line.BLANK, colon, " ", otherwise))))
 
 
 _SPECIAL: dict[str, Callable[[Constructs, Tree[Token]], Document]] = {

@@ -29,10 +29,10 @@ class Indented:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Breaks as a whole or not at all; `broken` if it must."""
+    """Breaks as a whole or not at all; `broken` if it must. Made by `group`."""
 
     content: "Document"
-    broken: bool = False
+    broken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ def joined(parts: "list[Document] | tuple[Document, ...]", between: Document) ->
     return tuple(piece for number, part in enumerate(parts) for piece in ((between, part) if number else (part,)))
 
 
+def group(content: Document, *, broken: bool = False) -> Group:
+    """Make a group, which must break if it is said so or if something in it must."""
+    return Group(content, broken or must_break(content))
+
+
 def must_break(document: Document) -> bool:
     """Tell whether a document cannot stand on one line."""
     match document:
@@ -70,8 +75,8 @@ def must_break(document: Document) -> bool:
             return any(map(must_break, document))
         case Indented(content):
             return must_break(content)
-        case Group(content, broken):
-            return broken or must_break(content)
+        case Group(_, broken):
+            return broken
         case _:
             return document is Line.ALWAYS or (isinstance(document, AtLineEnd) and document.breaks)
 

@@ -10,6 +10,7 @@ from bloge_orchestrator.lowering.context import FileContext
 from bloge_orchestrator.lowering.names import check_name, first_by_name
 from bloge_orchestrator.lowering.problems import Problems
 from bloge_orchestrator.lowering.scope import Scope
+from bloge_orchestrator.lowering.shape import check_shape
 from bloge_orchestrator.lowering.steps import lower_steps
 from bloge_orchestrator.lowering.subgraphs import Library, Subgraphs
 from bloge_orchestrator.lowering.types import lower_type
@@ -39,7 +40,9 @@ def lower_graph(
     """
     library = Library(files, registry, _lower)
     subgraphs = Subgraphs(library, problems, (filename,), declaration.imports)
-    return _lower(declaration, problems, subgraphs, None)
+    graph = _lower(declaration, problems, subgraphs, None)
+    check_shape(graph, declaration.place, problems)
+    return graph
 
 
 def _lower(declaration: GraphDeclaration, problems: Problems, subgraphs: Subgraphs, outer: Scope | None) -> GraphSpec:

@@ -45,8 +45,10 @@ def lower_steps(
     first = first_by_name(((name, member.place, member) for name, member in named), "node", file.problems)
     hidden = {name: holder for holder, member in named for name in _names_inside(member)}
     scope = Scope(first.keys(), file.problems, variables, outer, file.complete, hidden)
-    file.subgraphs.library.charge(len(named), named[0][1].place if named else None, file.problems)
-    nodes = [(name, member, _step(name, member, scope, file)) for name, member in named]
+    place = named[0][1].place if named else None
+    file.subgraphs.library.charge(len(named), place, file.problems)
+    with file.subgraphs.library.deeper(place, file.problems):
+        nodes = [(name, member, _step(name, member, scope, file)) for name, member in named]
     kept = tuple(node for name, member, node in nodes if first[name] is member)
     if file.complete:
         check_cycles(kept, {name: member.place for name, member in reversed(named)}, file.problems)

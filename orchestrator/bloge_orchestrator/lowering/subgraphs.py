@@ -1,6 +1,7 @@
 """Finds the graphs that sub-graph nodes stand for: imported files, files beside, and graphs given in Python."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from bloge_orchestrator.graph_files import GraphFile, GraphFileError, GraphFiles
 from bloge_orchestrator.lowering.fields import NAME_PATTERN
 from bloge_orchestrator.lowering.problems import PassOverError, Problems
 from bloge_orchestrator.lowering.scope import Scope
+from bloge_orchestrator.lowering.shape import check_level
 from bloge_orchestrator.operators import OperatorRegistry
 from bloge_orchestrator.suggestions import did_you_mean
 
@@ -45,6 +47,21 @@ class Library:
     parsed: dict[str, GraphDeclaration | None] = field(default_factory=dict)
     isolated: dict[str, tuple[GraphSpec, int]] = field(default_factory=dict)
     nodes: int = 0
+    level: int = 0
+    """How deep the scope stands that is being lowered."""
+
+    @contextmanager
+    def deeper(self, place: Place | None, problems: Problems) -> Iterator[None]:
+        """Lower what is inside, one level deeper.
+
+        Raises:
+            PassOverError: If that is too deep.
+
+        """
+        self.level += 1
+        check_level(self.level, place, problems)
+        yield
+        self.level -= 1
 
     def charge(self, nodes: int, place: Place | None, problems: Problems) -> None:
         """Count nodes.

@@ -21,6 +21,8 @@ _KEY_CHARS = 256
 _OWNER_FAILURES = 10
 """How often an owner may fail, with growing pauses, before a person is needed."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1, 60
+_HEAD_START_SECONDS = 2
+"""How long whoever starts an execution to own it may take it before others do."""
 
 
 class Start(NamedTuple):
@@ -58,6 +60,8 @@ def checked(request: pb.StartRequest, default_lease_ms: int, max_payload_bytes: 
 
     def item_for(worker_topic: str) -> NewItem:
         spec = _spec(execution_id, worker_topic, request.graph_name, payload)
+        if request.owner_id:
+            spec.start_delay.seconds = _HEAD_START_SECONDS
         return new_item(spec, checks, max_payload_bytes)
 
     facts = Facts(request.worker_topic, request.graph_name, graph_hash, request.business_key)

@@ -122,7 +122,7 @@ class RedisStore:
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
         """Do what is due in one topic, a bounded amount."""
         *counts, ended = await self.run("sweep", namespace, worker_topic, [_SWEEP_LIMIT, *self.limits[1:]])
-        return SweepResult(*counts)._replace(ended_executions=[item_id.decode() for item_id in ended])
+        return SweepResult(*counts)._replace(ended_executions=tuple(item_id.decode() for item_id in ended))
 
     async def read_outbox(
         self, namespace: str, worker_topic: str, reply_group: str, *, after: int, limit: int

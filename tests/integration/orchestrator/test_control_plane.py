@@ -3,14 +3,12 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator.control_plane import ControlPlane
-from bloge_orchestrator.enqueuing import Enqueuer
 from bloge_orchestrator.errors import ControlPlaneUnreachableError
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeSource
 from support.server import running_server
@@ -52,8 +50,7 @@ async def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
     """Until workers make room."""
     with running_server(tmp_path, "--backlog-limit", "1") as address, unary_worker(address, "default", "far") as worker:
         async with ControlPlane(address) as control_plane:
-            enqueuer = Enqueuer(lambda items: control_plane.enqueue("default", items), Random(7))
-            enqueuing = asyncio.create_task(enqueuer.enqueue([spec("a"), spec("b")]))
+            enqueuing = asyncio.create_task(control_plane.enqueue("default", [spec("a"), spec("b")]))
             for _ in range(2):
                 lease = await asyncio.to_thread(worker.claim)
                 await asyncio.to_thread(worker.complete, lease, 1)
@@ -63,7 +60,9 @@ async def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
 async def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:
     """For each item, so that all of them are tried again."""
     async with ControlPlane(f"unix:{tmp_path}/nobody.sock") as control_plane:
-        refusals = await control_plane.enqueue("default", [spec("a"), spec("b")])
+        with pytest.raises(ControlPlaneUnreachableError):
+            await control_plane.check()
+        refusals = await control_plane.try_enqueue("default", [spec("a"), spec("b")])
     assert [refusal and refusal.reason for refusal in refusals] == [Reason.STORE_UNAVAILABLE] * 2
 
 

@@ -102,6 +102,15 @@ def test_a_full_topic_takes_no_execution(hasty: Wire) -> None:
     assert len(graphs.listed()) == 4
 
 
+def test_the_one_that_starts_comes_before_those_who_wait(graphs: Graphs, wire: Wire) -> None:
+    """Who has credit does not get it first, as it gets what nobody wants to own."""
+    with wire.session("w1", credit=9) as session:
+        for number in range(9):
+            assert graphs.start(business_key=f"k-{number}", owner_id="o-1").HasField("lease")
+        free = graphs.start(business_key="free").execution_id
+        assert [lease.spec.item_id for lease in session.leases(1)] == [free]
+
+
 def test_the_one_that_starts_may_own_it_at_once(graphs: Graphs) -> None:
     """Nobody else gets it before the lease runs out; a repetition by another gets no lease."""
     started = graphs.start(business_key="k", owner_id="o-1", lease_duration=seconds(1))

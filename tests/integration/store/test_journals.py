@@ -9,14 +9,14 @@ from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.domain.execution import ExecutionStatus, Facts
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Complete
-from bloge_server.domain.work_item import ClaimOrder
+from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.store import keys
 from bloge_server.store.execution_items import judge_owner, purge_items
 from bloge_server.store.journals import Journals
 from bloge_server.store.redis_store import RedisStore
 from support.releases import next_release
 
-from .conftest import LEASE_MS, START_MS, TOPIC, Bench, new
+from .conftest import LEASE_MS, START_MS, TOPIC, Bench, new, parsed
 
 FACTS = Facts(TOPIC, "g", "hash", "key")
 DONE = ExecutionStatus.COMPLETED
@@ -338,16 +338,21 @@ async def test_a_cancellation_reaches_every_owner(bench: Bench, journals: Journa
 
 
 async def test_one_item_may_be_claimed_by_name(bench: Bench) -> None:
-    """If it is due and nobody holds it: how the one that starts an execution comes to own it."""
+    """If nobody holds it: how the one that starts an execution comes to own it, before its start delay is over."""
+
+    async def leases_of(item_id: str, worker: str = "w1") -> Sequence[Lease]:
+        order = ClaimOrder(worker, 1, LEASE_MS, item_id=item_id)
+        return (await bench.store.claim(bench.namespace, TOPIC, order)).leases
 
     async def claim(item_id: str, worker: str = "w1") -> Sequence[str]:
-        order = ClaimOrder(worker, 1, LEASE_MS, item_id=item_id)
-        return [lease.item_id for lease in (await bench.store.claim(bench.namespace, TOPIC, order)).leases]
+        return [lease.item_id for lease in await leases_of(item_id, worker)]
 
     await bench.enqueue(new("a"), new("b"), new("c", start_delay_ms=5000))
     assert await claim("b") == ["b"]
     assert await claim("b", "w2") == []
-    assert await claim("c") == []
+    (early,) = await leases_of("c")
+    await bench.release(parsed(early.token), delay=5000)
+    assert await claim("c") == [], "it is not due"
     bench.clock.pass_ms(5000)
     assert await claim("c") == ["c"]
     assert await claim("nobody") == []

@@ -3,6 +3,7 @@
 import pytest
 
 from bloge_orchestrator import Diagnostic, OperatorRegistry, Severity, Stage, check_source, compile_source
+from bloge_orchestrator.lowering.shape import LEVELS_MAX
 from bloge_orchestrator.lowering.subgraphs import DEPTH_MAX, NODES_MAX
 from support.graph_files import FilesInMemory
 
@@ -286,3 +287,36 @@ def test_what_they_give_can_be_read(reading: str) -> None:
     text = f"graph g {{ transform t {{ z = {reading} }}\n{body}\n}}"
     files = FilesInMemory({"lib.bloge": "graph lib { transform last { y = 1 } }"})
     assert check_source(text, filename="main.bloge", files=files) == ()
+
+
+def test_loops_and_graphs_together_have_a_deepest_level() -> None:
+    """However they are mixed, and also where a graph is used that was checked before."""
+    loops = "".join(f"foreach l{n} : i{n} in [] {{ " for n in range(14))
+
+    def graph(name: str, inside: str) -> str:
+        return f"graph {name} {{ {loops} {inside} {'}' * 14} }}"
+
+    files = {
+        "inner.bloge": graph("inner", "transform t { x = 1 }"),
+        "middle.bloge": graph("middle", 'node s : subgraph("inner") {}'),
+        "outer.bloge": graph("outer", 'node s : subgraph("middle") {}'),
+    }
+    assert found('node s : subgraph("middle") {}', files) == []
+    assert [error.code for error in found('node s : subgraph("outer") {}', files)] == ["nesting-too-deep"]
+    both = found('node first : subgraph("middle") {}\nnode s : subgraph("outer") {}', files)
+    assert [error.code for error in both] == ["nesting-too-deep"]
+
+
+def test_loops_alone_have_a_deepest_level() -> None:
+    """Before anything runs out."""
+    loops = "".join(f"foreach l{n} : i{n} in [] {{ " for n in range(LEVELS_MAX))
+    (error,) = found(f"{loops} transform t {{ x = 1 }} {'}' * LEVELS_MAX}")
+    assert error.code == "nesting-too-deep"
+
+
+def test_a_remote_node_has_a_longest_path() -> None:
+    """It names the node in its work item."""
+    far = 'node {} : Far {{ execution_mode = remote worker_topic = "t" timeout = 1s }}'
+    assert found(f"foreach {'l' * 120} : i in [] {{ {far.format('n' * 120)} }}") == []
+    (error,) = found(f"foreach {'l' * 128} : i in [] {{ {far.format('n' * 128)} }}")
+    assert error.code == "path-too-long"

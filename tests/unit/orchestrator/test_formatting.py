@@ -176,6 +176,22 @@ def test_a_text_that_breaks_rules_is_formatted_all_the_same() -> None:
     assert format_source("graph g { node a:Op{timeout=5} }") == "graph g {\n  node a : Op { timeout = 5 }\n}\n"
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing", "levels"),
+    [("(", ")", 140), ("[", "]", 110), ("{ a: ", "}", 55), ("f(", ")", 110), ("!", "", 110), ("x ? 1 : ", "", 110)],
+)
+def test_what_is_nested_as_deep_as_it_may_be_is_formatted(opening: str, closing: str, levels: int) -> None:
+    """Without running out of anything."""
+    formatted = value(f"{opening * levels}y{closing * levels}")
+    assert value(formatted) == formatted
+
+
+def test_parentheses_that_are_nested_too_deep_to_be_kept_are_refused() -> None:
+    """They mean nothing, and could be left out."""
+    with pytest.raises(GraphInvalid, match="nested deeper than 150 levels"):
+        value("(" * 2000 + "y" + ")" * 2000)
+
+
 TOUCHING = ("CALL", "INDEX", "SAFE_INDEX", "DOT", "SAFE_DOT")
 BLANKS = ("", " ", "  ", "\n", "\n\n\n", "\t", "\r\n")
 COMMENTS = ("// c\n", "/* c */", "/* c\n  d */", "/** e\n   * f */", "/// g\n", "\n// h\n\n", " // i\n// j\n")

@@ -182,7 +182,8 @@ class StartRequest(_message.Message):
     """Optional. In the character set of ids. Makes a call without a business key repeatable."""
     owner_id: _builtins.str
     """Optional. In the character set of ids. The worker id of a caller that wants to run the execution itself: if nobody
-    holds it yet, the reply has its lease. Repeating the call is how such a caller takes over once a lease has run out.
+    holds it, the reply has its lease. For 2 s after its creation nobody else gets it, so that this caller may repeat the
+    call if it does not see the reply. Repeating it is also how such a caller takes over once a lease has run out.
     """
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration:

@@ -5,7 +5,7 @@
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
 --   payloads and progress), any size (1: the first item is given whatever its size), request id (empty: none), item id (the
---   only one that is wanted; empty: any)
+--   only one that is wanted, also within its start delay; empty: any)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
@@ -40,12 +40,15 @@ end
 local function repeated()
   for id, fence in string.gmatch(redis.call('GET', request_key) or '', '(%S+) (%S+)') do
     local record = load(id, unpack(WANTED))
-    local lease_end = record and redis.call('ZSCORE', keys.leases, id)
-    if lease_end and record.fence == fence and record.worker == worker and tonumber(lease_end) > now then
-      replies[3] = record.nonce -- one claim call, one nonce
-      reply(record, tonumber(lease_end))
+    if record then
+      settle(record)
+      if record.status == 'CLAIMED' and record.fence == fence and record.worker == worker then
+        replies[3] = record.nonce -- one claim call, one nonce
+        reply(record, tonumber(index_score(keys.leases, id)))
+      end
     end
   end
+  commit()
   return told(replies)
 end
 
@@ -64,7 +67,8 @@ local function candidates()
   if wanted ~= '' then
     local record = load(wanted, 'spec', 'payload', 'progress')
     local due = tonumber(redis.call('ZSCORE', keys.retry, wanted) or 0)
-    return record and due <= now and { { tonumber(record.order), wanted, true } } or {}, false
+    local may = record and (due <= now or record.fence == NONE) -- a start delay keeps an item from others only
+    return may and { { tonumber(record.order), wanted, true } } or {}, false
   end
   local ready, more = first_ready()
   local found = {}
@@ -116,8 +120,8 @@ local function consider(record)
     if request ~= '' then held[claimed] = record.id .. ' ' .. record.fence end
     return
   end
-  full, more = true, true
-  if record.status == 'RETRY_WAIT' then place(record, 'READY', record.order) end
+  full, more = true, wanted == ''
+  if record.status == 'RETRY_WAIT' and wanted == '' then place(record, 'READY', record.order) end
 end
 
 for i = 1, #found do
