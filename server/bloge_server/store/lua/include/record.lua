@@ -38,12 +38,15 @@ local function state_text(record)
 end
 
 -- Returns the record of an item; nil if there is none, or none that this release can read: `missing` tells which.
--- Fields that are named besides are read in the same call.
-local function load(id, ...)
+-- One more field, or three, may be read in the same call.
+local function load(id, one, two, three)
   local record = records[id]
   if record ~= nil then return record or nil end
   local key = item_key .. id
-  local values = redis.call('HMGET', key, 'policy', 'state', ...)
+  local values
+  if three then values = redis.call('HMGET', key, 'policy', 'state', one, two, three)
+  elseif one then values = redis.call('HMGET', key, 'policy', 'state', one)
+  else values = redis.call('HMGET', key, 'policy', 'state') end
   if not values[1] then
     records[id] = false
     return nil
@@ -53,7 +56,8 @@ local function load(id, ...)
     return nil
   end
   record = unpacked(id, key, values[1], values[2])
-  for i = 1, select('#', ...) do record[select(i, ...)] = values[i + 2] end
+  if one then record[one] = values[3] end
+  if three then record[two], record[three] = values[4], values[5] end
   records[id] = record
   return record
 end
@@ -107,10 +111,15 @@ local function lease_deadline(record, lease)
 end
 
 local function write(record)
-  if not record.fields then return redis.call('HSET', record.key, 'state', state_text(record)) end
+  local fields = record.fields
+  if not fields then return redis.call('HSET', record.key, 'state', state_text(record)) end
+  local field, value = next(fields)
+  if record.changed and value and not next(fields, field) then -- the usual case
+    return redis.call('HSET', record.key, 'state', state_text(record), field, value)
+  end
   local set_fields, gone = {}, {}
   if record.changed then set_fields[1], set_fields[2] = 'state', state_text(record) end
-  for field, value in pairs(record.fields) do
+  for field, value in pairs(fields) do
     if value then
       set_fields[#set_fields + 1] = field
       set_fields[#set_fields + 1] = value

@@ -88,9 +88,16 @@ local function retry_or_bury(record, ending, failure, fatal, retry_after)
   return delay
 end
 
+local packed_answers = {}
+
 -- Returns a decision as one word: kind, digest of the report, answer.
 local function packed_decision(kind, digest, reply)
-  return kind .. ':' .. digest .. ':' .. string.gsub(reply, ' ', ',')
+  local packed = packed_answers[reply]
+  if not packed then
+    packed = string.gsub(reply, ' ', ',')
+    packed_answers[reply] = packed
+  end
+  return kind .. ':' .. digest .. ':' .. packed
 end
 
 -- Notes what the item's last token decided, for the same report again. Work that was finished after a release is a second
