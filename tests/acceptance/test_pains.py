@@ -208,6 +208,7 @@ def test_same_item_twice_newer_wins(wire: Wire, brisk_address: str, start_worker
         worker = start_worker(address=proxy.address, lease=LEASE)
         put(wire, "a", operator="gate")
         older = worker.begun("a")
+        until(lambda: wire.get("a").received, "the lease is confirmed")
         proxy.swallow()
         until(lambda: wire.status("a") != "CLAIMED", "the lease is over")
         proxy.heal()
