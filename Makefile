@@ -48,6 +48,10 @@ test-long: install ## Walk 2,000 random histories of 100 steps
 test-planted: install ## Plant known defects one by one; each must turn the suite red
 	@$(BIN)/python tests/planted/run.py
 
+.PHONY: test-faults
+test-faults: install ## Break streams, workers and servers in every way we know; prints a table of fault and result
+	@FULL=1 $(BIN)/python -m pytest tests/acceptance tests/faults --timeout 400 $(ARGS)
+
 .PHONY: chaos
 chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
 	@PYTHONPATH=tests $(BIN)/python -m chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}

@@ -55,6 +55,14 @@ class ServerProcess:
         address: str = self.wait_for("serving")["address"]
         return address
 
+    def freeze(self) -> None:
+        """Stop its clock: it keeps its connections and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.process.kill()
