@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +42,15 @@ class Server:
             if entry["event"] == "embedded store started":
                 pid = entry["pid"]
             if entry["event"] == "serving":
+                # A server whose log nobody reads stands still once the pipe is full.
+                threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
                 return cls(entry["address"], process, pid, folder)
         raise RuntimeError(f"the server ended with code {process.wait()}")
 
     def stop(self) -> None:
         """Stop it and remove its data."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=_STOP_SECONDS)
+        self.process.wait(timeout=_STOP_SECONDS)
         self.folder.cleanup()
 
 
