@@ -83,6 +83,14 @@ docs: install ## Generate the pages that repeat code
 load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once
 	@$(BIN)/python -m benchmarks.load --items $${N:-50000} --workers $${W:-1}
 
+.PHONY: bench-streams
+bench-streams: install ## Measure what STREAMS=1000 idle streams cost one server in memory and processor time
+	@$(BIN)/python -m benchmarks.streams --streams $${STREAMS:-1000}
+
+.PHONY: bench-cancel
+bench-cancel: install ## Measure the time from a Cancel call until the handler notices
+	@$(BIN)/python -m benchmarks.cancel
+
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again
 	@$(BIN)/python requirements/pin.py
