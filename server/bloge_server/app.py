@@ -25,6 +25,7 @@ from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.sweeping import TopicSweeps
 from bloge_server.store.wakeups import WakeListener
 from bloge_server.store.workers import WorkerList
 
@@ -46,7 +47,8 @@ class App:
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        self._sweeper = Sweeper(self.store.sweep)
+        sweeps = TopicSweeps(self.store, client)
+        self._sweeper = Sweeper(sweeps.sweep, sweeps.together)
         self._outcomes = Outcomes(self.store)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(

@@ -24,6 +24,9 @@
 | `...:guard` | none | never written; on a cluster every script declares it, see `guard` |
 """
 
+Topic = tuple[str, str]
+"""Namespace and worker topic."""
+
 INDEXES = ("ready", "leases", "retry", "deadlines", "dead", "finished", "topic")
 """The keys that every script of a topic declares, in their order."""
 

@@ -25,6 +25,7 @@ from bloge_server.domain.work_item import (
 from bloge_server.store import codec, keys, scripts
 from bloge_server.store.durability import NO_REPLICAS, Replicas
 from bloge_server.store.errors import translated
+from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Argument as _Arg
 from bloge_server.store.nodes import Client, Command, Node
 
@@ -64,7 +65,7 @@ class RedisStore:
         self._retention_ms = retention_ms
         self.limits = limits
         self._load = load
-        self._clock = clock
+        self.clock = clock
         self._dice = dice
         self._known_topics: set[tuple[str, str]] = set()
 
@@ -124,6 +125,10 @@ class RedisStore:
         """Do what is due in one topic, a bounded amount."""
         return SweepResult(*await self._run("sweep", namespace, worker_topic, [_SWEEP_LIMIT, *self.limits[1:]]))
 
+    def sweep_call(self, topic: Topic) -> Command:
+        """Return the command that sweeps a topic, for who sends many of them in one trip."""
+        return self._by_sha("sweep", topic, [*self._head(), _SWEEP_LIMIT, *self.limits[1:]])
+
     async def read_outbox(
         self, namespace: str, worker_topic: str, reply_group: str, *, after: int, limit: int
     ) -> OutboxPage:
@@ -143,9 +148,8 @@ class RedisStore:
     async def acknowledge(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> int:
         """Take recorded outcomes out of the outbox; return how many stood there."""
         with translated():
-            acknowledged: int = await self._call(
-                "acknowledge", namespace, worker_topic, [self._clock(), self._retention_ms, *item_ids]
-            )
+            args: list[_Arg] = [self.clock(), self._retention_ms, *item_ids]
+            acknowledged: int = await self._call("acknowledge", (namespace, worker_topic), args)
         return acknowledged
 
     async def await_outcome(self, namespace: str, worker_topic: str, item_id: str) -> tuple[str, StoredOutcome | None]:
@@ -223,18 +227,10 @@ class RedisStore:
         with translated():
             return await self._send(*command)
 
-    async def commands(self, *commands: Sequence[_Arg]) -> list[Any]:
-        """Send commands on keys of one slot, one right after the other, for the store's own tools."""
+    async def commands(self, *commands: Sequence[_Arg], at: str = "") -> list[Any]:
+        """Send commands on keys of one slot, that of `at` or of the first, for the store's own tools."""
         with translated():
-            return await self._client.send(_key(commands[0]), *commands)
-
-    async def now_ms(self, key: str) -> int:
-        """Return the time in ms by the clock that scripts on a key would use."""
-        if (told := self._clock()) > 0:
-            return told
-        with translated():
-            ((seconds, microseconds),) = await self._client.send(key, ("TIME",))
-        return int(seconds) * 1000 + int(microseconds) // 1000
+            return await self._client.send(at or _key(commands[0]), *commands)
 
     async def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
         """Yield the keys that match a pattern, about `count` in a step."""
@@ -259,26 +255,31 @@ class RedisStore:
     async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
         return list(map(codec.verdict, await self._run(script, namespace, worker_topic, args)))
 
+    def _head(self) -> list[_Arg]:
+        """Return what every transition takes first: the time, the retention and the dice."""
+        return [self.clock(), self._retention_ms, self._dice()]
+
     async def _run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
-        """Call a transition: every one takes the time, the retention and the dice first."""
         with translated():
-            head = (self._clock(), self._retention_ms, self._dice())
-            return await self._call(script, namespace, worker_topic, [*head, *args])
+            return await self._call(script, (namespace, worker_topic), [*self._head(), *args])
 
     async def _read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         with translated():
-            return await self._call(script, namespace, worker_topic, [self._clock(), *args])
+            return await self._call(script, (namespace, worker_topic), [self.clock(), *args])
 
-    async def _call(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
-        loaded = self._load(script)
-        declared = keys.topic_keys(namespace, worker_topic)
-        if self._client.slots_move:
-            declared.append(keys.guard(namespace, worker_topic))
+    async def _call(self, script: str, topic: Topic, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
+        command = self._by_sha(script, topic, args)
         send = self._write if script in _WAITING else self._send
         try:
-            return await send("EVALSHA", loaded.sha, len(declared), *declared, *args)
+            return await send(*command)
         except NoScriptError:
-            return await send("EVAL", loaded.source, len(declared), *declared, *args)
+            return await send("EVAL", self._load(script).source, *command[2:])
+
+    def _by_sha(self, script: str, topic: Topic, args: Sequence[_Arg]) -> list[_Arg]:
+        declared = keys.topic_keys(*topic)
+        if self._client.slots_move:
+            declared.append(keys.guard(*topic))
+        return ["EVALSHA", self._load(script).sha, len(declared), *declared, *args]
 
     async def _send(self, *command: _Arg) -> Any:  # noqa: ANN401 - each command has its own reply
         (reply,) = await self._client.send(_key(command), command)
