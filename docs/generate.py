@@ -5,11 +5,26 @@ from pathlib import Path
 
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
+from bloge_orchestrator import diagnostic_codes
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
 from bloge_server.store import keys, scripts
+from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
+from docs.worker_reference import reference
 
 HERE = Path(__file__).parent
+_METRICS = f"""# Metrics of the server
+
+`/metrics` on the HTTP address (`--http-listen`), for Prometheus; beside these there are the usual `process_*` ones.
+Depths are read from the store when somebody asks, at most once a second, and are the same on every server of a store:
+take the maximum. Everything else is what one server did or has: add it up. Times are in seconds.
+
+The first `--metrics-topics` topics that a server meets have numbers of their own; all others share the labels
+`{OTHER}`, and their depths are read a hundred topics at a time, so that each is looked at now and then. Items, workers
+and executions are never labels.
+
+[`deploy/`](../deploy) has alert rules and a dashboard, [`runbook.md`](runbook.md) says what to do.
+"""
 NOTE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
 
 
@@ -75,7 +90,40 @@ def settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"lifecycle.md": lifecycle, "store.md": store, "errors.md": errors, "settings.md": settings}
+def metrics() -> str:
+    """Return the page of metrics."""
+    lines = [NOTE, _METRICS, "| metric | type | labels | what it tells |", "|---|---|---|---|"]
+    for metric in CATALOGUE:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |")
+    return "\n".join(lines) + "\n"
+
+
+def worker_reference() -> str:
+    """Return the page of everything a worker's author can name."""
+    return f"{NOTE}\n{reference()}"
+
+
+def diagnostics() -> str:
+    """Return the page of what can be wrong with a graph."""
+    lines = [NOTE, "# What can be wrong with a graph\n"]
+    lines += ["`bloge validate` gives each finding a code; `--json` gives it to programs. Codes are stable.\n"]
+    lines += ["| code | severity | what it means |", "|---|---|---|"]
+    for code, meaning in diagnostic_codes.CODES.items():
+        severity = "warning" if code in diagnostic_codes.WARNINGS else "error"
+        lines.append(f"| `{code}` | {severity} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "lifecycle.md": lifecycle,
+    "store.md": store,
+    "errors.md": errors,
+    "settings.md": settings,
+    "metrics.md": metrics,
+    "worker/reference.md": worker_reference,
+    "diagnostics.md": diagnostics,
+}
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.cluster import ClusterProcesses, running_cluster
-from support.server import running_server
+from support.server import ServerProcess, running_process, running_server
 from support.store_process import running_store
 
 # Timing on shared machines says nothing about the code: examples have no deadline of their own.
@@ -40,10 +40,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProcess
 
 
 @pytest.fixture(scope="session")
-def server_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a control plane that all tests share; each test uses a namespace of its own."""
-    with running_server(tmp_path_factory.mktemp("server")) as address:
-        yield address
+def server_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Return a control plane that all tests share; each test uses a namespace of its own."""
+    with running_process(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_address(server_process: ServerProcess) -> str:
+    """Address of the control plane that all tests share."""
+    return server_process.address
 
 
 @pytest.fixture(scope="session")

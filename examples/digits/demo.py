@@ -99,7 +99,8 @@ async def demo(screen: Screen, folder: Path) -> list[str]:
     """Run the whole demo with logs and data in `folder`; return what is wrong, nothing if all is well."""
     address = f"127.0.0.1:{free_port()}"
     async with Processes(folder) as processes, grpc.aio.insecure_channel(address) as channel:
-        await processes.start("server", "bloge_server", "--listen", address, "--data-dir", str(folder / "store"))
+        listen = ("--listen", address, "--http-listen", "off")
+        await processes.start("server", "bloge_server", *listen, "--data-dir", str(folder / "store"))
         await processes.guard(_ready(channel))
         screen.say(f"server at {address}, on its embedded store")
         for name in _WORKERS:

@@ -13,21 +13,30 @@ from bloge_server.config import Settings
 from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
+from bloge_server.http import app as http_app
+from bloge_server.http import health, metrics
+from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
+from bloge_server.services.cancels import CancelWatch
+from bloge_server.services.depths import Depths
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.presence import Presence
+from bloge_server.services.readiness import Readiness
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
 from bloge_server.store import connection, embedded
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
-from bloge_server.store.sweeping import TopicSweeps
 from bloge_server.store.wakeups import WakeListener
 from bloge_server.store.workers import WorkerList
+from bloge_server.telemetry import loop_lag
+from bloge_server.telemetry.logs import Logs
+from bloge_server.telemetry.metrics import Metrics
+from bloge_server.telemetry.probe import Probes
 
 _CANCEL_AGAIN_SECONDS = 0.2
 
@@ -39,16 +48,19 @@ class App:
 
     def __init__(self, settings: Settings, client: connection.Client) -> None:
         self._settings = settings
+        release = version("bloge-server")
+        self._metrics = Metrics(settings.metrics_topics, release)
+        self._probe = Probes(self._metrics, Logs())
         self.store = RedisStore(
             client,
+            probe=self._probe,
             replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
             limits=TopicLimits(settings.backlog_limit, settings.dead_letter_limit, settings.dead_letter_policy.upper()),
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        sweeps = TopicSweeps(self.store, client)
-        self._sweeper = Sweeper(sweeps.sweep, sweeps.together)
+        self._sweeper = Sweeper(self.store.sweep_each, self.store.together, probe=self._probe)
         self._outcomes = Outcomes(self.store)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
@@ -57,14 +69,23 @@ class App:
             ping_ms=int(settings.ping_seconds * 1000),
             silence_ms=int(settings.silence_seconds * 1000),
             max_payload_bytes=settings.max_payload_bytes,
-            server_version=version("bloge-server"),
+            server_version=release,
         )
         self._presence = Presence(WorkerList(self.store))
         self._workers = WorkerService(self.store, self._pump, self._presence, stream_settings)
-        work_items = WorkItemService(self.store, self._outcomes, self._know, settings.max_payload_bytes)
+        self._cancels = CancelWatch(self._probe)
+        work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
         operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
+        self._readiness = Readiness(self.store.ping)
+        self._http = self._build_http() if settings.http_listen != OFF else None
         self._wire()
+
+    def _build_http(self) -> HttpServer:
+        hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
+        depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
+        routes = [*health.routes(self._readiness), *metrics.routes(self._metrics, depths)]
+        return HttpServer(http_app.build(routes, hosts))
 
     def _wire(self) -> None:
         heralds, sessions = self._heralds, self._workers.sessions
@@ -73,6 +94,7 @@ class App:
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
         heralds.on(Herald.DONE, self._outcomes.done)
         heralds.on(Herald.STOP, sessions.stop_handler)
+        heralds.on(Herald.STOP, self._cancels.heard)
         heralds.on(Herald.SESSION, sessions.opened_elsewhere)
         heralds.on(Herald.LEAVE, self._presence.heralded)
         self._presence.watch(sessions.cards, sessions.tell_to_leave)
@@ -81,26 +103,39 @@ class App:
         """Serve until told to stop.
 
         Raises:
-            StartupError: the port cannot be opened.
+            StartupError: a port cannot be opened.
         """
-        address = rpc_server.listen(self._server, self._settings.listen, insecure=self._settings.insecure)
+        settings = self._settings
+        address = rpc_server.listen(self._server, settings.listen, insecure=settings.insecure)
+        http_address = self._http.listen(settings.http_listen, insecure=settings.insecure) if self._http else OFF
         await self._learn_topics()
-        background = [
-            asyncio.create_task(part)
-            for part in (self._listener.run(), self._sweeper.run(), self._presence.run(), self._fall_back())
-        ]
-        await self._server.start()
-        await rpc_server.set_serving(self._health)
-        _log.info("serving", address=address)
+        loops = (self._listener.run(), self._sweeper.run(), self._presence.run(), self._fall_back())
+        background = [asyncio.create_task(part) for part in (*loops, loop_lag.watch(self._probe))]
+        await self._begin()
+        _log.info("serving", address=address, http_address=http_address)
         try:
             await stop.wait()
             _log.info("stopping")
-            await self._health.enter_graceful_shutdown()
-            await self._workers.drain(self._settings.drain_seconds)
-            await self._server.stop(grace=1.0)
-            await self._pump.settle()
+            await self._leave()
         finally:
             await end_all(background)
+
+    async def _begin(self) -> None:
+        await self._server.start()
+        await rpc_server.set_serving(self._health)
+        self._readiness.begin()
+        if self._http is not None:
+            self._http.start()
+
+    async def _leave(self) -> None:
+        """Say so first, let sessions report what they hold, and answer HTTP to the end."""
+        self._readiness.end()
+        await self._health.enter_graceful_shutdown()
+        await self._workers.drain(self._settings.drain_seconds)
+        await self._server.stop(grace=1.0)
+        await self._pump.settle()
+        if self._http is not None:
+            await self._http.stop()
 
     def _know(self, topics: Iterable[Topic]) -> None:
         """Take care of topics from now on: sweep them and hear their wake-ups."""

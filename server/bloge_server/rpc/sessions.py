@@ -1,7 +1,7 @@
 """The open `Work` sessions of this server, one for each worker."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 import structlog
@@ -71,6 +71,11 @@ class Sessions:
         """Ask a worker to leave, if it has a session here."""
         if session := self._sessions.get((namespace, worker_id)):
             session.ask_to_leave()
+
+    @property
+    def present(self) -> Collection[WorkStream]:
+        """The open sessions."""
+        return self._sessions.values()
 
     def cards(self) -> Iterator[tuple[str, WorkerCard]]:
         """Yield namespace and card of every worker that is here."""

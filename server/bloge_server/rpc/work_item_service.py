@@ -14,6 +14,7 @@ from bloge_server.rpc import items
 from bloge_server.rpc.boundary import stream, unary
 from bloge_server.rpc.fields import MAX_BATCH, Checks
 from bloge_server.rpc.specs import new_item
+from bloge_server.services.cancels import CancelWatch
 from bloge_server.services.outcomes import News, Outcomes, OutcomeWatch, Source
 from bloge_server.store.errors import unknown_schema
 from bloge_server.store.redis_store import RedisStore
@@ -30,6 +31,7 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
     Args:
         store: where items live.
         outcomes: brings outcomes to watchers.
+        cancels: is told what is about to be cancelled.
         on_topics: called with the topics of enqueued items.
         max_payload_bytes: the largest payload.
     """
@@ -38,11 +40,13 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         self,
         store: RedisStore,
         outcomes: Outcomes,
+        cancels: CancelWatch,
         on_topics: Callable[[Iterable[Topic]], None],
         max_payload_bytes: int,
     ) -> None:
         self._store = store
         self._outcomes = outcomes
+        self._cancels = cancels
         self._on_topics = on_topics
         self._max_payload_bytes = max_payload_bytes
 
@@ -99,6 +103,7 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         checks.done()
         results = [pb.CancelResult(item=item) for item in request.items]
         for topic, indexes in _by_topic(refs).items():
+            self._cancels.asked(topic, [refs[index][1] for index in indexes])
             answers = await self._store.cancel(*topic, [refs[index][1] for index in indexes], request.reason)
             for index, acted in zip(indexes, answers, strict=True):
                 results[index].cancelled = acted.answer in {"CANCELLED", "CANCEL_REQUESTED"}

@@ -16,6 +16,7 @@ import structlog
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
+from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
 SPREAD = 0.25
@@ -89,6 +90,7 @@ class Sweeper:
         together: returns topics in parts, each of which one trip can sweep.
         clock: monotonic seconds.
         dice: returns a number in [0, 1).
+        probe: is told how late each pass began.
     """
 
     def __init__(
@@ -97,9 +99,11 @@ class Sweeper:
         together: Callable[[Sequence[Topic]], list[list[Topic]]],
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
+        probe: Probe = SILENT,
     ) -> None:
         self._sweep = sweep
         self._together = together
+        self._probe = probe
         self._clock = clock
         self._dice = dice
         self._agenda = Agenda()
@@ -142,7 +146,10 @@ class Sweeper:
         """Sweep until cancelled. A topic whose store is slow to answer keeps no other waiting."""
         try:
             while True:
-                self._start(self._agenda.take_due(self._clock()))
+                now = self._clock()
+                if (late := now - self._agenda.next_due()) >= 0:
+                    self._probe.swept(late)
+                self._start(self._agenda.take_due(now))
                 self._changed.clear()
                 delay = self._agenda.next_due() - self._clock()
                 if delay > 0:

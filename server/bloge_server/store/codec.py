@@ -1,13 +1,15 @@
 """Script replies to domain values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
 from bloge_server.store.errors import unknown_schema
+from bloge_server.telemetry.probe import Facts, Notable, Refusal
 
 _LEASE_FIELDS = 10
 _ITEM_HEAD = 5
@@ -32,6 +34,22 @@ def verdict(answer: bytes) -> Verdict:
         superseded_ago_ms=_number(told.get("ago")),
         late_output_kept="late" in told,
     )
+
+
+def refusals(report: str, claims: Iterable[object], verdicts: Iterable[Verdict]) -> list[Refusal]:
+    """Return the reports of a batch that were not accepted.
+
+    Args:
+        report: of which kind.
+        claims: `item/fence/nonce` of each.
+        verdicts: on each.
+    """
+    refused = []
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        if verdict.reason is not None:
+            item_id, _, rest = str(claim).partition("/")
+            refused.append(Refusal(report, item_id, rest.partition("/")[0], verdict.reason, verdict.superseded_by))
+    return refused
 
 
 def leases(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> list[Lease]:
@@ -115,6 +133,29 @@ def item(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> StoredIte
 def acted(reply: Sequence[bytes]) -> Acted:
     """Return what became of an item that somebody acted on."""
     return Acted(*(word.decode() for word in reply))
+
+
+def facts(events: Sequence[Any], spans: Sequence[Any], noted: Sequence[Any]) -> Facts:
+    """Return what a script tells that it did (`include/telling.lua`)."""
+    happened = [
+        (_word(event), _word(word), count) for event, counts in _turns(events) for word, count in _turns(counts)
+    ]
+    notable = [
+        Notable(_word(event), _word(word), item_id.decode(), worker.decode(), fence.decode(), spec)
+        for event, word, item_id, worker, fence, spec in noted
+    ]
+    return Facts(happened, [(_word(span), _turns(counts)) for span, counts in _turns(spans)], notable)
+
+
+def _turns(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield keys with their values, which stand in turn."""
+    turns = iter(flat)
+    return zip(turns, turns, strict=True)
+
+
+@lru_cache(maxsize=1024)
+def _word(text: bytes) -> str:
+    return text.decode()
 
 
 def policy(packed: bytes) -> ItemPolicy:

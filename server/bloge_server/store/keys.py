@@ -17,6 +17,7 @@
 | `...:finished` | ZSET | item id -> end of retention, ms |
 | `...:topic` | HASH | sequence counter, settings |
 | `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
+| `...:outboxes` | ZSET | reply group -> instant of its oldest outcome that is not acknowledged, ms |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
 | `...:wake` | channel | sharded pub/sub: what changed |
@@ -49,20 +50,24 @@ def wake_channel(namespace: str, worker_topic: str) -> str:
     return topic_base(namespace, worker_topic) + "wake"
 
 
-def guard(namespace: str, worker_topic: str) -> str:
-    """Return a key that does not exist.
+def guard(key: str) -> str:
+    """Return a key that does not exist, in the slot of another one.
 
     While a slot moves key by key, a node refuses scripts with TRYAGAIN if a declared key is missing. Scripts write keys
     that they cannot declare, such as those of items; one missing key among the declared ones keeps every script from
     starting that could not end.
     """
-    return topic_base(namespace, worker_topic) + "guard"
+    return _beside(key, "guard")
 
 
 def mark(key: str) -> str:
     """Return a key in the slot of another one, which holds nothing that matters."""
+    return _beside(key, "mark")
+
+
+def _beside(key: str, name: str) -> str:
     tag = key[key.index("{") + 1 : key.index("}")] if "{" in key else key
-    return f"bloge:{{{tag}}}:mark"
+    return f"bloge:{{{tag}}}:{name}"
 
 
 def topics(namespace: str) -> str:

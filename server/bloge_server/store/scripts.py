@@ -22,6 +22,8 @@ class Script:
     """The whole text: shebang, includes, body."""
     sha: str
     """What EVALSHA calls it by."""
+    tells: bool
+    """Whether it tells with its reply what it did (`include/telling.lua`)."""
     summary: str
     header: dict[str, str]
     """The contract's sections by name."""
@@ -46,10 +48,16 @@ def load(name: str) -> Script:
     text = (_folder() / f"{name}.lua").read_text()
     shebang = _SHEBANG.match(text)
     body = text[shebang.end() :] if shebang else text
-    included = "".join((_folder() / "include" / f"{each}.lua").read_text() for each in _INCLUDE.findall(body))
-    source = (shebang.group() if shebang else "#!lua\n") + included + _INCLUDE.sub("", body)
+    source = (shebang.group() if shebang else "#!lua\n") + _resolved(body)
     summary, header = _read_header(body)
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), summary, header)
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, sha, "return told(" in body, summary, header)
+
+
+def _resolved(body: str) -> str:
+    """Return a text behind the texts that it includes, and that those include in turn."""
+    included = (_resolved((_folder() / "include" / f"{each}.lua").read_text()) for each in _INCLUDE.findall(body))
+    return "".join(included) + _INCLUDE.sub("", body)
 
 
 def _read_header(body: str) -> tuple[str, dict[str, str]]:

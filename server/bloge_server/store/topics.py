@@ -19,22 +19,33 @@ class TopicView(NamedTuple):
     dead: int
     finished: int
     oldest_ready_ms: int
-    """Age of the ready item that is next; negative if there is none."""
+    """Age of the oldest ready item, since its enqueue; negative if there is none."""
     paused: bool
     limits: TopicLimits
     """What holds: the topic's own where it has them, else the server's."""
+    oldest_dead_ms: int
+    """Age of the oldest dead letter; negative if there is none."""
+    unacknowledged: int
+    """Outcomes that nobody acknowledged."""
+    oldest_unacknowledged_ms: int
+    """Age of the oldest of them; negative if there is none."""
+
+    @property
+    def dead_beyond_limit(self) -> int:
+        """Dead letters beyond the limit."""
+        return max(0, self.dead - self.limits.dead_letters) if self.limits.dead_letters else 0
 
 
 async def describe(store: RedisStore, namespace: str, worker_topic: str) -> TopicView:
     """Return a topic's counts and settings; zeros for one that never was."""
     reply = await store.read("describe", namespace, worker_topic, [])
-    ready, claimed, retry_wait, dead, finished, oldest_ready_ms, paused, backlog, dead_letters, policy = reply
+    ready, claimed, retry_wait, dead, finished, oldest_ready_ms, paused, backlog, dead_letters, policy, *ages = reply
     limits = TopicLimits(
         backlog if backlog >= 0 else store.limits.backlog,
         dead_letters if dead_letters >= 0 else store.limits.dead_letters,
         policy.decode() or store.limits.dead_letter_policy,
     )
-    return TopicView(ready, claimed, retry_wait, dead, finished, oldest_ready_ms, bool(paused), limits)
+    return TopicView(ready, claimed, retry_wait, dead, finished, oldest_ready_ms, bool(paused), limits, *ages)
 
 
 async def configure(

@@ -66,7 +66,7 @@ class WorkerList:
             The time in ms, and the ids of all workers that were asked to leave.
         """
         workers, known, leaving = _keys(namespace)
-        now = await self._now_ms(workers)
+        now = await self._store.now_ms(workers)
         ids = (*unchanged, *(card.worker_id for card in (*cards, *brief)))
         seen = [part for worker_id in ids for part in (now, worker_id)]
         commands: list[Sequence[str | int]] = [
@@ -111,20 +111,13 @@ class WorkerList:
         text = await self._store.command("HGET", known, worker_id)
         if text is None:
             return False
-        await self._store.command("ZADD", leaving, await self._now_ms(workers), worker_id)
+        await self._store.command("ZADD", leaving, await self._store.now_ms(workers), worker_id)
         await self._tell(namespace, _unpacked(worker_id, text), f"leave {worker_id}")
         return True
 
     async def tell_session(self, namespace: str, card: WorkerCard, opened_ms: int) -> None:
         """Tell every server that a worker has opened a session."""
         await self._tell(namespace, card, f"session {card.worker_id} {opened_ms}")
-
-    async def _now_ms(self, key: str) -> int:
-        """Return the time in ms by the clock of the scripts."""
-        if (told := self._store.clock()) > 0:
-            return told
-        ((seconds, microseconds),) = await self._store.commands(("TIME",), at=key)
-        return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _tell(self, namespace: str, card: WorkerCard, line: str) -> None:
         # Whoever has a session of the worker listens to each of its topics.

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from support.wire import Wire
+from support.server import ServerProcess
+from support.wire import PATIENCE, Wire
 
 
 @pytest.fixture
@@ -12,6 +14,13 @@ def wire(server_address: str, namespace: str) -> Iterator[Wire]:
     """Return a wire to the shared server, in a namespace of the test's own."""
     with Wire(server_address, namespace) as wire:
         yield wire
+
+
+@pytest.fixture
+def http(server_process: ServerProcess) -> Iterator[httpx.Client]:
+    """Return a client of the shared server's HTTP address."""
+    with httpx.Client(base_url=f"http://{server_process.http_address}", timeout=PATIENCE) as client:
+        yield client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.domain.work_item import NewItem, SweepResult
-from bloge_server.store.sweeping import TopicSweeps
 
 from .conftest import Bench
 
@@ -12,12 +11,11 @@ async def test_every_topic_of_a_part_is_swept(bench: Bench) -> None:
     topics = [(bench.namespace, f"t{number}") for number in range(30)]
     for topic in topics:
         await bench.store.enqueue(*topic, [NewItem("a", "digest", b"", start_delay_ms=1000)])
-    sweeps = TopicSweeps(bench.store, bench.way)
-    parts = sweeps.together(topics)
+    parts = bench.store.together(topics)
     assert sorted(topic for part in parts for topic in part) == sorted(topics)
     bench.clock.pass_ms(1000)
     for part in parts:
-        results = await sweeps.sweep(part)
+        results = await bench.store.sweep_each(part)
         assert [isinstance(result, SweepResult) and result.promoted for result in results] == [1] * len(part)
 
 
@@ -25,11 +23,10 @@ async def test_one_topic_that_breaks_leaves_the_others_alone(bench: Bench) -> No
     """What went wrong with it stands in place of its result."""
     topics = [(bench.namespace, name) for name in ("good", "broken")]
     await bench.client.set(f"bloge:{{{bench.namespace}/t/broken}}:retry", "no sorted set")
-    sweeps = TopicSweeps(bench.store, bench.way)
     results = {
         topic[1]: result
-        for part in sweeps.together(topics)
-        for topic, result in zip(part, await sweeps.sweep(part), strict=True)
+        for part in bench.store.together(topics)
+        for topic, result in zip(part, await bench.store.sweep_each(part), strict=True)
     }
     assert isinstance(results["good"], SweepResult)
     assert isinstance(results["broken"], RemoteWorkersError)
@@ -39,5 +36,5 @@ async def test_one_topic_that_breaks_leaves_the_others_alone(bench: Bench) -> No
 async def test_a_topic_in_an_unexpected_place_is_found(bench: Bench) -> None:
     """Keys move; what was put in one part by mistake is swept all the same."""
     topics = [(bench.namespace, f"t{number}") for number in range(30)]
-    results = await TopicSweeps(bench.store, bench.way).sweep(topics)
+    results = await bench.store.sweep_each(topics)
     assert all(isinstance(result, SweepResult) for result in results)

@@ -114,6 +114,31 @@ async def test_a_worker_comes_back_after_a_broken_connection() -> None:
             assert plane.item(item).claim_count == 1
 
 
+async def test_a_limited_topic_does_not_starve_its_neighbours() -> None:
+    """One slow item runs, the others of its topic stay where other workers can get them, and quick ones all pass."""
+    go = asyncio.Event()
+    with FakeControlPlane() as plane:
+        worker = Worker(plane.address, slots=3)
+
+        @worker.handler("slow", concurrency=1)
+        async def slow() -> None:
+            await go.wait()
+
+        @worker.handler("quick")
+        async def quick() -> None: ...
+
+        slow_items = [plane.enqueue("slow") for _ in range(5)]
+        quick_items = [plane.enqueue("quick") for _ in range(20)]
+        async with worker:
+            for item in quick_items:
+                await plane.outcome(item)
+            statuses = [plane.item(item).status for item in slow_items]
+            assert statuses == [pb.WORK_ITEM_STATUS_CLAIMED, *[pb.WORK_ITEM_STATUS_READY] * 4]
+            go.set()
+            for item in slow_items:
+                await plane.outcome(item)
+
+
 async def test_a_worker_that_is_asked_to_leave_ends() -> None:
     """`run` returns as after a signal."""
     with FakeControlPlane() as plane:

@@ -9,7 +9,6 @@ from bloge_worker._durations import duration_of
 from bloge_worker.testing._record import CLAIMS_KEPT, Claim, Record
 
 _FINISHES = frozenset({"complete", "cancelled", "business_error"})
-_LAPSED = frozenset({pb.WORK_ITEM_STATUS_READY, pb.WORK_ITEM_STATUS_RETRY_WAIT})
 
 
 class Token(NamedTuple):
@@ -67,19 +66,17 @@ def judge(record: Record, token: Token, kind: str, content: bytes, now: float) -
     """
     claim = record.claim_of(token.fence)
     if claim is None:
-        forgotten = len(record.earlier) == CLAIMS_KEPT and token.fence < record.item.fence
-        return Judgement(None, verdict(record, Reason.SUPERSEDED) if forgotten else unknown(Reason.INVALID_TOKEN))
+        # Too old to remember: its nonce cannot be checked, so it learns that it is over and nothing else.
+        forgotten = len(record.earlier) == CLAIMS_KEPT and token.fence < record.earlier[0].fence
+        return Judgement(None, unknown(Reason.SUPERSEDED if forgotten else Reason.INVALID_TOKEN))
     if claim.nonce != token.nonce:
         return Judgement(None, unknown(Reason.INVALID_TOKEN))
     decided = _decided(record, claim, kind, content)
     if decided is not None:
         return decided
     if claim is not record.claim:
-        done = record.item.status == pb.WORK_ITEM_STATUS_DONE
-        return Judgement(claim, _by_successor(record, done=done, now=now), is_first_refusal=True)
+        return Judgement(claim, _by_successor(record, now), is_first_refusal=True)
     reason = _over(record)
-    if reason is Reason.ALREADY_DONE_BY_OTHER:
-        return Judgement(claim, _by_successor(record, done=True, now=now), is_first_refusal=True)
     answer = None if reason is None else verdict(record, reason)
     return Judgement(claim, answer, is_first_refusal=answer is not None)
 
@@ -94,7 +91,9 @@ def _decided(record: Record, claim: Claim, kind: str, content: bytes) -> Judgeme
     if not claim.decisions:
         return None
     # A release hands the right to run back, but work that was finished all the same counts if nobody took over.
-    if claim.decisions[-1][0] == "release" and kind in _FINISHES and record.item.status in _LAPSED:
+    last_kind, _, last_answer = claim.decisions[-1]
+    handed_back = claim is record.claim and last_kind == "release" and not last_answer.reason
+    if handed_back and kind in _FINISHES and _over(record) is None:
         return None
     return Judgement(claim, verdict(record, Reason.CONFLICTING_REPORT))
 
@@ -115,7 +114,8 @@ def _over(record: Record) -> Reason | None:
     return None
 
 
-def _by_successor(record: Record, *, done: bool, now: float) -> lease_pb2.Verdict:
+def _by_successor(record: Record, now: float) -> lease_pb2.Verdict:
+    done = record.item.status == pb.WORK_ITEM_STATUS_DONE
     answer = verdict(record, Reason.ALREADY_DONE_BY_OTHER if done else Reason.SUPERSEDED)
     assert record.claim is not None, "somebody claimed it"
     answer.superseded_by = record.claim.worker_id

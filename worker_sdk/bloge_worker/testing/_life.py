@@ -117,7 +117,8 @@ class Life:
         if not item.received:
             record.end_attempt(pb.ATTEMPT_END_OFFER_EXPIRED, now)
             record.place(pb.WORK_ITEM_STATUS_READY)
-        elif record.attempt_ends_at <= now:
+        elif record.attempt_ends_at <= record.lease_until:
+            # Which deadline the lease ran into tells how it ended, not when somebody noticed.
             record.claim.timed_out = True
             self._on_stop(record, Reason.LEASE_EXPIRED)
             failure = pb.Failure(type="ATTEMPT_TIMEOUT", message="the attempt timeout passed")

@@ -103,10 +103,8 @@ class Record:
         if due != inf:
             last.due_time.CopyFrom(instant(due))
 
-    def keep_late_output(self, claim: Claim, report: lease_pb2.CompleteReport, reason: str, now: float) -> None:
-        """Keep an output that came too late, once for each claim, the latest few."""
-        if any(each.fence == claim.fence for each in self.item.late_outputs):
-            return
+    def keep_late_output(self, claim: Claim, report: lease_pb2.CompleteReport, reason: str, now: float) -> bool:
+        """Keep an output that came too late, the latest few; return False if all that is kept is that there was one."""
         size = len(report.output)
         self.item.late_outputs.add(
             fence=claim.fence,
@@ -117,6 +115,7 @@ class Record:
             reason=reason,
         )
         del self.item.late_outputs[:-LATE_OUTPUTS_KEPT]
+        return size <= LATE_OUTPUT_BYTES
 
     def view(self) -> pb.WorkItem:
         """Return it as a reader sees it."""

@@ -100,15 +100,16 @@ class Reporting:
             return judged.answer
         item, claim = record.item, record.claim
         assert claim is not None, "it was judged"
+        wanted = clamp_lease(seconds_of(report.lease_duration)) if report.HasField("lease_duration") else claim.lease
+        until = min(now + wanted, record.attempt_ends_at)
         if item.status != pb.WORK_ITEM_STATUS_CLAIMED:
-            if claim.decisions or item.status == pb.WORK_ITEM_STATUS_DEAD_LETTER:
+            if item.status == pb.WORK_ITEM_STATUS_DEAD_LETTER or until <= now:
                 return verdict(record, Reason.LEASE_EXPIRED)
             # Nobody took over: the claim goes on.
             record.begin_attempt(claim)
             record.place(pb.WORK_ITEM_STATUS_CLAIMED)
             record.lease_until = now
-        wanted = clamp_lease(seconds_of(report.lease_duration)) if report.HasField("lease_duration") else claim.lease
-        record.lease_until = max(record.lease_until, min(now + wanted, record.attempt_ends_at))
+        record.lease_until = max(record.lease_until, until)
         item.received = True
         if report.HasField("progress") and len(report.progress) <= MAX_DETAILS_BYTES:
             item.progress = report.progress
@@ -127,8 +128,7 @@ class Reporting:
             return _decide(judged, "complete", report.output, answer)
         if judged.is_first_refusal and judged.claim is not None:
             reason = str(Reason.from_number(judged.answer.reason))
-            record.keep_late_output(judged.claim, report, reason, now)
-            judged.answer.late_output_kept = True
+            judged.answer.late_output_kept = record.keep_late_output(judged.claim, report, reason, now)
             return _decide(judged, "complete", report.output, judged.answer)
         return judged.answer
 
@@ -171,10 +171,12 @@ class Reporting:
         judged = judge(record, token, "release", content, now)
         if judged.answer is not None:
             return _decide(judged, "release", content, judged.answer) if judged.is_first_refusal else judged.answer
-        if record.item.status == pb.WORK_ITEM_STATUS_CLAIMED:
+        was_held = record.item.status == pb.WORK_ITEM_STATUS_CLAIMED
+        if was_held:
             self._hand_back(record, report, delay, now)
         answer = verdict(record)
-        answer.retry_delay.CopyFrom(duration_of(delay))
+        if was_held and record.item.status != pb.WORK_ITEM_STATUS_DEAD_LETTER:
+            answer.retry_delay.CopyFrom(duration_of(delay))
         return _decide(judged, "release", content, answer)
 
     def _hand_back(self, record: Record, report: lease_pb2.ReleaseReport, delay: float, now: float) -> None:

@@ -1,6 +1,6 @@
 """One `Work` session of the fake control plane: credits, offers, receipts, signs of life. No I/O, no clock."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,6 +61,8 @@ class FakeSession:
         self._table = table
         self._timing = timing
         self._items_granted = self._items_offered = 0
+        self._topics_granted: dict[str, int] = {}
+        self._topics_offered: Counter[str] = Counter()
         self._bytes_granted = self._bytes_offered = 0
         self._sequence = 0
         self._outstanding: deque[Offer] = deque()
@@ -106,8 +108,7 @@ class FakeSession:
         self._heard_at = now
         match frame.WhichOneof("frame"):
             case "credits":
-                self._items_granted = max(self._items_granted, frame.credits.items_total)
-                self._bytes_granted = max(self._bytes_granted, frame.credits.bytes_total)
+                self._grant(frame.credits)
             case "receipt":
                 self._receive(frame.receipt.offer_sequence, now)
             case "reports":
@@ -124,16 +125,17 @@ class FakeSession:
     def offers(self, now: float) -> pb.WorkResponse | None:
         """Return what can be offered now: items of the topic whose turn it is."""
         self._let_lapse(now)
-        # An even part for each topic, so that none takes all the room.
-        items = -(-(self._items_granted - self._items_offered) // len(self._topics))
+        items = self._items_granted - self._items_offered
         if items <= 0 or self._draining or self._awaited_ping or self._missed >= MISSED_OFFERS:
             return None
         left = self._bytes_granted - self._bytes_offered if self._bytes_granted else MOST_CLAIM_BYTES
         # Else an item that is larger than all that the worker ever allows would wait for ever.
         any_size = not self._held
+        # An even part for each topic, so that none takes all the room.
+        part = -(-items // len(self._topics))
         order = ClaimOrder(
             worker_id=self.worker_id,
-            max_items=items if left > 0 else min(items, int(any_size)),
+            max_items=part if left > 0 else int(any_size),
             lease=self._timing.lease,
             offer_lease=self._timing.offer_lease,
             max_bytes=max(0, min(left, MOST_CLAIM_BYTES)),
@@ -142,9 +144,10 @@ class FakeSession:
         for _ in range(len(self._topics)):
             topic = self._topics[0]
             self._topics.rotate(-1)
-            leases = [record.lease(now, self._timing.lease) for record in self._table.claim(topic, order, now)]
-            if leases:
-                return self._offer(leases, now)
+            free = self._topic_room(topic[1], order.max_items)
+            claimed = self._table.claim(topic, order._replace(max_items=free), now) if free > 0 else []
+            if claimed:
+                return self._offer([record.lease(now, self._timing.lease) for record in claimed], now)
         return None
 
     def stop(self, cancel: pb.LeaseCancel) -> None:
@@ -180,10 +183,23 @@ class FakeSession:
         since = self._asked_at if self._awaited_ping else max(self._asked_at, self._heard_at)
         return since + PING_PATIENCE * self._timing.ping
 
+    def _grant(self, granted: pb.Credits) -> None:
+        self._items_granted = max(self._items_granted, granted.items_total)
+        self._bytes_granted = max(self._bytes_granted, granted.bytes_total)
+        for each in granted.topics:
+            self._topics_granted[each.worker_topic] = max(
+                self._topics_granted.get(each.worker_topic, 0), each.items_total
+            )
+
+    def _topic_room(self, worker_topic: str, most: int) -> int:
+        total = self._topics_granted.get(worker_topic)
+        return most if total is None else min(most, total - self._topics_offered[worker_topic])
+
     def _offer(self, leases: list[lease_pb2.Lease], now: float) -> pb.WorkResponse:
         tokens = [lease.lease_token for lease in leases]
         self._sequence += 1
         self._items_offered += len(leases)
+        self._topics_offered[leases[0].spec.worker_topic] += len(leases)
         self._bytes_offered += sum(len(lease.spec.payload) for lease in leases)
         self._outstanding.append(Offer(self._sequence, tokens, now + self._timing.offer_lease))
         self._held.update(tokens)

@@ -89,7 +89,7 @@ class Topic(_message.Message):
     """What happens to dead letters beyond the limit."""
     @_builtins.property
     def oldest_ready_age(self) -> _duration_pb2.Duration:
-        """Age of the ready item that is next; empty if none."""
+        """Age of the oldest ready item, since its enqueue; empty if none."""
 
     def __init__(
         self,

@@ -8,10 +8,12 @@
 -- Atomic: the call
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local record = load(ARGV[4])
-if not record then return { missing(ARGV[4]), NONE, NONE } end
+if not record then return told({ missing(ARGV[4]), NONE, NONE }) end
 settle(record)
 local status = 'WRONG_STATUS'
 if record.status == 'DEAD_LETTER' and record.outcome == NONE then
@@ -20,6 +22,7 @@ if record.status == 'DEAD_LETTER' and record.outcome == NONE then
   local size = header and tonumber(string.match(header, '^%S+ (%S+)'))
   status = 'NO_OUTPUT'
   if size and size == #output then
+    happened(record, 'adopted', '')
     put(record, 'output', output)
     place(record, 'DONE')
     emit(record, 'COMPLETED')
@@ -27,4 +30,4 @@ if record.status == 'DEAD_LETTER' and record.outcome == NONE then
   end
 end
 commit()
-return { status, record.status, record.outcome }
+return told({ status, record.status, record.outcome })

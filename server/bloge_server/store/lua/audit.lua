@@ -10,10 +10,11 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local repair, found_group = ARGV[4] == '1', ARGV[5]
-local PRIORITY_STEP = 70368744177664 -- 2^46, as in enqueue
 local EXACT = { ready = true, deadlines = true } -- where the record knows the score
 local FOUND_IN = { 'ready', 'leases', 'retry', 'dead', 'deadlines', 'finished' }
 local findings = {}
@@ -39,7 +40,7 @@ end
 local stored = redis.call('HMGET', keys.topic, 'sequence', 'outcomes')
 local counted = { sequence = tonumber(stored[1] or 0), outcomes = tonumber(stored[2] or 0) }
 
-local function count(name, place)
+local function count_to(name, place)
   counted[name], counters[name] = place, place
 end
 
@@ -48,22 +49,20 @@ local function check_counter(name, place)
   if place <= counted[name] then return end
   if not behind[name] then report('', 'its counter of ' .. name .. ' is behind its items') end
   behind[name] = true
-  count(name, place)
+  count_to(name, place)
 end
 
 local function check_outbox(record, wanted)
   if record.outcome == NONE or record.reply_group == NONE then return end
-  local outbox = base .. 'outbox:' .. record.reply_group
-  local place = redis.call('ZSCORE', outbox, record.id)
+  local place = redis.call('ZSCORE', base .. 'outbox:' .. record.reply_group, record.id)
   if place then
     wanted.finished = nil -- its retention begins with the acknowledgement
     check_counter('outcomes', tonumber(place))
   elseif record.status ~= 'DEAD_LETTER' and not redis.call('ZSCORE', keys.finished, record.id) then
     wanted.finished = nil
     report(record.id, 'has an outcome that is neither in its outbox nor acknowledged')
-    count('outcomes', counted.outcomes + 1)
-    index_add(outbox, counted.outcomes, record.id)
-    herald('outcome ' .. record.reply_group)
+    outbox_add(record.reply_group, record.id, record.outcome_at)
+    counted.outcomes = counters.outcomes
   end
 end
 
@@ -95,9 +94,17 @@ end
 local function check_found(id, record)
   if record and record.outcome ~= NONE and record.reply_group == found_group then return end
   report(id, (record and 'no outcome' or 'no record') .. ', but stands in the outbox of ' .. found_group)
-  index_remove(base .. 'outbox:' .. found_group, id)
+  local place = redis.call('ZSCORE', base .. 'outbox:' .. found_group, id)
+  if place then outbox_remove(found_group, id, tonumber(place)) end
 end
 
+local function check_listed(group)
+  if redis.call('ZSCORE', waiting_groups, group) then return end
+  report('', 'its list of reply groups that wait lacks ' .. group)
+  index_add(waiting_groups, NOW, group)
+end
+
+if found_group ~= NONE and redis.call('EXISTS', base .. 'outbox:' .. found_group) == 1 then check_listed(found_group) end
 for i = 6, #ARGV do
   local record = load(ARGV[i])
   if not foreign[ARGV[i]] then
@@ -105,5 +112,8 @@ for i = 6, #ARGV do
     check(ARGV[i], record)
   end
 end
-if repair then commit() end
-return findings
+if repair then
+  commit_outboxes()
+  commit()
+end
+return told(findings)

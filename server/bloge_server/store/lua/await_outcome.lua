@@ -8,14 +8,16 @@
 -- Atomic: the call
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include outcome_fields
 local record = load(ARGV[4])
-if not record then return { missing(ARGV[4]) } end
+if not record then return told({ missing(ARGV[4]) }) end
 settle(record)
 local waiting = record.outcome == NONE
 if waiting and not get(record, 'awaited') then put(record, 'awaited', '1') end
 commit()
-if waiting then return { 'WAITING' } end
-return { 'DONE', read_outcome(ARGV[4]) }
+if waiting then return told({ 'WAITING' }) end
+return told({ 'DONE', read_outcome(ARGV[4]) })

@@ -9,7 +9,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local replies = {}
 
@@ -18,6 +20,7 @@ local function cancel(record)
   if record.outcome == 'CANCELLED' then return 'CANCELLED' end
   if record.outcome ~= NONE then return 'HAS_OUTCOME' end
   if string.match(record.policy, '%S+$') == 'EXECUTE_GRAPH' then
+    happened(record, 'cancel_requested', '')
     put(record, 'cancel_requested', '1')
     return 'CANCEL_REQUESTED'
   end
@@ -33,4 +36,4 @@ for i = 5, #ARGV do
   replies[i - 4] = record and { cancel(record), record.status, record.outcome } or { missing(ARGV[i]), NONE, NONE }
 end
 commit()
-return replies
+return told(replies)

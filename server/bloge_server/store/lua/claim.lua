@@ -11,12 +11,15 @@
 -- Atomic: the whole batch; a repeated request id returns the leases of the first call that are still held
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local worker, nonce = ARGV[4], ARGV[5]
 local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local max_items, max_bytes, any_size, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', ARGV[12]
 local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
+local WANTED = { 'spec', 'payload', 'progress', 'start_delay' } -- fields of a candidate, read with the rest of it
 local request_key = base .. 'request:' .. request
 
 local replies = { 'OK', 0, nonce }
@@ -34,21 +37,24 @@ end
 
 local function repeated()
   for id, fence in string.gmatch(redis.call('GET', request_key) or '', '(%S+) (%S+)') do
-    local record = load(id, 'spec', 'payload', 'progress')
-    local lease_end = record and redis.call('ZSCORE', keys.leases, id)
-    if lease_end and record.fence == fence and record.worker == worker and tonumber(lease_end) > now then
-      replies[3] = record.nonce -- one claim call, one nonce
-      reply(record, tonumber(lease_end))
+    local record = load(id, unpack(WANTED))
+    if record then
+      settle(record)
+      if record.status == 'CLAIMED' and record.fence == fence and record.worker == worker then
+        replies[3] = record.nonce -- one claim call, one nonce
+        reply(record, tonumber(index_score(keys.leases, id)))
+      end
     end
   end
-  return replies
+  commit()
+  return told(replies)
 end
 
 -- Returns the first ready items and their scores in turn, and whether there may be more. Items that only a later release
 -- can read do not keep others from being found, but this release does not ask again at once because of them.
 local function first_ready()
   local ready = redis.call('ZRANGE', keys.ready, 0, max_items - 1, 'WITHSCORES')
-  for i = 1, #ready, 2 do load(ready[i], 'spec', 'payload', 'progress') end
+  for i = 1, #ready, 2 do load(ready[i], unpack(WANTED)) end
   if not next(foreign) then return ready, #ready == 2 * max_items end
   return redis.call('ZRANGE', keys.ready, 0, max_items + LOOK_PAST - 1, 'WITHSCORES'), false
 end
@@ -61,7 +67,7 @@ local function candidates()
   for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
   local due = redis.call('ZRANGEBYSCORE', keys.retry, '-inf', now, 'LIMIT', 0, PROMOTE)
   for i = 1, #due do
-    local record = load(due[i], 'spec', 'payload', 'progress')
+    local record = load(due[i], unpack(WANTED))
     if record then found[#found + 1] = { tonumber(record.order), due[i], true } end
   end
   if #due > 0 then table.sort(found, function(a, b) return a[1] < b[1] end) end
@@ -69,6 +75,7 @@ local function candidates()
 end
 
 local function claim(record)
+  if record.fence == NONE then took('wait', math.max(0, now - enqueued_at(record) - (record.start_delay or 0))) end
   local fence = now_us
   if record.fence ~= NONE then
     archive_claim(record)
@@ -84,7 +91,7 @@ local function claim(record)
 end
 
 if request ~= '' and redis.call('EXISTS', request_key) == 1 then return repeated() end
-if redis.call('HGET', keys.topic, 'paused') == '1' then return { 'PAUSED', 0, nonce } end
+if redis.call('HGET', keys.topic, 'paused') == '1' then return told({ 'PAUSED', 0, nonce }) end
 local found, more = candidates()
 local claimed, bytes, held = 0, 0, {}
 local full = false -- one did not fit: nothing behind it goes before it
@@ -112,7 +119,7 @@ end
 for i = 1, #found do
   local id, waited = found[i][2], found[i][3]
   if waited or not full then
-    local record = load(id, 'spec', 'payload', 'progress')
+    local record = load(id, unpack(WANTED))
     if record then consider(record)
     elseif not foreign[id] then index_remove(keys.ready, id) end -- an entry without a record means nothing
   else
@@ -120,6 +127,7 @@ for i = 1, #found do
   end
 end
 replies[2] = more and 1 or 0
+if claimed > 0 then count('claimed', '', claimed) end
 if claimed > 0 and request ~= '' then redis.call('SET', request_key, table.concat(held, ' '), 'PX', REQUEST_TTL) end
 commit()
-return replies
+return told(replies)

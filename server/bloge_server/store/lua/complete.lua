@@ -10,13 +10,17 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local OUTCOMES = { complete = 'COMPLETED', business_error = 'FAILED', cancelled = 'CANCELLED' }
 local replies = {}
 
 local function finish(record, kind, body)
+  took('run', now - record.claimed)
+  if kind == 'complete' then took('total', now - enqueued_at(record)) end
   put(record, kind == 'business_error' and 'business_error' or 'output', body)
   place(record, 'DONE')
   emit(record, OUTCOMES[kind])
@@ -33,11 +37,12 @@ for at = 4, #ARGV, 4 do
     decide(record, fence, kind, digest, reply)
   elseif late then
     if kind == 'complete' then
-      reply = reply .. ' ' .. keep_late_output(record, fence, string.match(reply, '^%S+'), body)
+      local kept = keep_late_output(record, fence, string.match(reply, '^%S+'), body)
+      if kept then reply = reply .. ' ' .. kept end
     end
     decide(record, fence, kind, digest, reply)
   end
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

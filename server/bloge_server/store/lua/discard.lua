@@ -8,7 +8,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local replies = {}
 
@@ -25,4 +27,4 @@ for i = 4, #ARGV do
   replies[#replies + 1] = { status, record and record.status or NONE, record and record.outcome or NONE }
 end
 commit()
-return replies
+return told(replies)

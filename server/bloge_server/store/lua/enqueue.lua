@@ -10,8 +10,8 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 local STRIDE = 15
-local PRIORITY_STEP = 70368744177664 -- 2^46: that many items keep their place within a priority
 local DIGEST = '^' .. string.rep('%S+ ', 8) .. '(%S+)' -- in a packed policy
 local limit = tonumber(ARGV[4])
 local items = (#ARGV - 4) / STRIDE
@@ -38,6 +38,7 @@ local function create(id, at)
     ARGV[at + 11], ARGV[at + 12], ARGV[at + 1], int(now), ARGV[at + 4] }, ' ')
   local record = unpacked(id, item_key .. id, policy, 'NEW ' .. order .. ' - - - - - - - 0 0 0 - -')
   records[id] = record
+  happened(record, 'enqueued', '')
   put(record, 'policy', policy)
   put(record, 'spec', ARGV[at + 2])
   put(record, 'payload', ARGV[at + 3])
@@ -47,6 +48,7 @@ local function create(id, at)
     herald_due(now + timeout)
   end
   if delay > 0 then
+    put(record, 'start_delay', delay)
     place(record, 'RETRY_WAIT', now + delay)
     herald_due(now + delay)
   else
@@ -70,4 +72,4 @@ for item = 1, items do
 end
 if sequence > tonumber(meta[1] or 0) then counters.sequence = sequence end
 commit()
-return replies
+return told(replies)

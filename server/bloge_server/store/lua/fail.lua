@@ -9,7 +9,9 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local replies = {}
@@ -25,6 +27,7 @@ local function take(record, failure, fatal, retry_after)
     remember_attempt(record, 'FAILED', failure)
     return answer('ACCEPTED', record)
   end
+  took('run', now - record.claimed)
   local delay = retry_or_bury(record, 'FAILED', failure, fatal, retry_after)
   return answer('ACCEPTED', record, delay and ('retry=' .. int(delay)) or nil)
 end
@@ -40,4 +43,4 @@ for at = 4, #ARGV, 6 do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

@@ -9,18 +9,21 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 --- @include judge
 local replies = {}
 
 local function extend(record, lease)
-  if record.status ~= 'CLAIMED' and (record.decided ~= NONE or record.status == 'DEAD_LETTER') then
-    return answer('LEASE_EXPIRED', record)
-  end
   local lease_end = lease_deadline(record, lease)
   if record.status == 'CLAIMED' then
-    lease_end = math.max(lease_end, tonumber(redis.call('ZSCORE', keys.leases, record.id)))
+    lease_end = math.max(lease_end, tonumber(index_score(keys.leases, record.id)))
+  elseif record.status == 'DEAD_LETTER' or lease_end <= now then
+    return answer('LEASE_EXPIRED', record)
+  else
+    happened(record, 'resumed', '')
   end
   place(record, 'CLAIMED', lease_end)
   if record.received ~= '1' then set(record, 'received', '1') end
@@ -40,4 +43,4 @@ for at = 4, #ARGV, 4 do
   replies[#replies + 1] = reply
 end
 commit()
-return replies
+return told(replies)

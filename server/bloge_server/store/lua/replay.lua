@@ -10,9 +10,10 @@
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
-local PRIORITY_STEP = 70368744177664 -- 2^46, as in enqueue
 local sequence = tonumber(redis.call('HGET', keys.topic, 'sequence') or 0)
 local first_sequence = sequence
 local replies = {}
@@ -34,6 +35,7 @@ local function put_back(record, delay)
     place(record, 'READY', record.order)
     herald('ready')
   end
+  happened(record, 'replayed', '')
 end
 
 for at = 6, #ARGV, 2 do
@@ -51,4 +53,4 @@ for at = 6, #ARGV, 2 do
 end
 if sequence > first_sequence then counters.sequence = sequence end
 commit()
-return replies
+return told(replies)

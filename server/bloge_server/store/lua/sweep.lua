@@ -12,7 +12,9 @@
 -- Atomic: the whole pass
 --- @include topic
 --- @include record
+--- @include telling
 --- @include history
+--- @include outbox
 --- @include settle
 local limit = tonumber(ARGV[4])
 local progress = false -- whether this pass moved anything: what only a later release can read stays due
@@ -73,6 +75,7 @@ local promoted = each(keys.retry, retries, is_waiting, function(record) place(re
 local discarded = each(keys.dead, oldest_dead, is_dead, discard)
 local gone = past_retention(finished)
 if promoted > 0 then herald('ready') end
+if timed_out + discarded > 0 then herald_due(now + RETENTION) end -- of what ended without a reply group
 
 local ahead
 for _, key in ipairs({ keys.deadlines, keys.leases, keys.retry, keys.finished }) do
@@ -83,4 +86,4 @@ if earliest and (not ahead or earliest < ahead) then ahead = earliest end
 for i = 1, #gone do index_remove(keys.finished, gone[i]) end
 commit()
 for i = 1, #gone do redis.call('UNLINK', item_key .. gone[i]) end
-return { promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded }
+return told({ promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded })

@@ -14,6 +14,7 @@ end
 
 -- Adds the claim that just ended to the history. `failure` is JSON or nil; `due` is ms or nil.
 local function remember_attempt(record, ending, failure, due)
+  if due then happened(record, 'retry', ending) end
   local entry = string.format(
     '{"attempt":%d,"worker":"%s","fence":%s,"claimed":%s,"ended":%s,"end":"%s"%s%s}\n',
     record.retry_count + 1, record.worker, record.fence, record.claimed, int(now), ending,

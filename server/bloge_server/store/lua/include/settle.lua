@@ -6,8 +6,6 @@ local LOSS_JITTER = 500 -- ms
 local MAX_BACKOFF = 604800000 -- ms, 7 days
 local NOW = int(now)
 local dice_thrown = 0
-local outboxes = {} -- key of each reply group met in this call
-local outcomes -- how many outcomes the topic has ever had: the order of its outboxes
 
 -- Returns numbers spread over [0, 1) from the one that the caller gave (additive recurrence by the golden ratio).
 local function dice()
@@ -24,16 +22,9 @@ end
 local function emit(record, kind)
   record.outcome, record.outcome_at, record.changed = kind, NOW, true
   if record.suspend_deadline ~= NONE then index_remove(keys.deadlines, record.id) end
+  happened(record, 'outcome', kind)
   if record.reply_group ~= NONE then
-    outcomes = (outcomes or tonumber(redis.call('HGET', keys.topic, 'outcomes') or 0)) + 1
-    counters.outcomes = outcomes
-    local outbox = outboxes[record.reply_group]
-    if not outbox then
-      outbox = base .. 'outbox:' .. record.reply_group
-      outboxes[record.reply_group] = outbox
-      herald('outcome ' .. record.reply_group)
-    end
-    index_add(outbox, outcomes, record.id)
+    outbox_add(record.reply_group, record.id, NOW)
   elseif record.status ~= 'DEAD_LETTER' then
     index_add(keys.finished, now + RETENTION, record.id)
   end
@@ -41,6 +32,7 @@ local function emit(record, kind)
 end
 
 local function dead_letter(record, reason)
+  happened(record, 'dead_letter', reason)
   put(record, 'dead_reason', reason)
   place(record, 'DEAD_LETTER', now)
   local _, _, _, on_dead_letter = rules(record)
@@ -49,10 +41,11 @@ end
 
 -- Drops a dead letter; a node that still waits resumes with outcome FAILED.
 local function discard(record)
+  happened(record, 'discarded', '')
   place(record, 'CANCELLED')
   if record.outcome == NONE then
     emit(record, 'FAILED')
-  elseif record.reply_group == NONE or not redis.call('ZSCORE', base .. 'outbox:' .. record.reply_group, record.id) then
+  elseif record.reply_group == NONE or not index_score(base .. 'outbox:' .. record.reply_group, record.id) then
     index_add(keys.finished, now + RETENTION, record.id)
   end
 end
@@ -107,14 +100,15 @@ local function decide_current(record, kind, digest, reply)
   set(record, 'decided', before .. packed_decision(kind, digest, reply))
 end
 
--- Takes a lapsed lease away.
-local function expire(record)
+-- Takes a lapsed lease away. Which deadline it ran into tells how the attempt ended, not when somebody noticed.
+local function expire(record, lease_end)
   local limit = attempt_end(record)
   if record.received == '0' then
     remember_attempt(record, 'OFFER_EXPIRED')
+    happened(record, 'retry', 'OFFER_EXPIRED')
     place(record, 'READY', record.order)
     herald('ready')
-  elseif limit and limit <= now then
+  elseif limit and limit <= lease_end then
     decide_current(record, 'timeout', NONE, 'LEASE_EXPIRED')
     stop_worker(record, 'LEASE_EXPIRED')
     retry_or_bury(record, 'ATTEMPT_TIMEOUT', '{"type":"ATTEMPT_TIMEOUT","message":"the attempt timeout passed"}')
@@ -137,7 +131,7 @@ local function settle(record)
   if deadline and deadline <= now then
     withdraw(record, 'TIMED_OUT', 'DEADLINE_PASSED')
   elseif record.status == 'CLAIMED' then
-    local lease_end = redis.call('ZSCORE', keys.leases, record.id)
-    if lease_end and tonumber(lease_end) <= now then expire(record) end
+    local lease_end = tonumber(index_score(keys.leases, record.id) or nil)
+    if lease_end and lease_end <= now then expire(record, lease_end) end
   end
 end

@@ -10,6 +10,9 @@ local base = string.sub(keys.ready, 1, -6) -- all keys of a topic share this beg
 
 local item_key = base .. 'item:'
 
+-- The score of a ready item is (99 - priority) * 2^46 + sequence: that many items keep their place within a priority.
+local PRIORITY_STEP = 70368744177664
+
 -- Every record names the schema of the release that created it. A release reads its own and its predecessor's, and leaves
 -- a later one's alone: servers of two adjacent releases share a store while they are replaced one by one.
 local SCHEMA = '1'
@@ -45,6 +48,13 @@ end
 
 local function index_remove(key, id)
   index_add(key, false, id)
+end
+
+-- Returns the score of a member as this call leaves it; false if it does not stand there.
+local function index_score(key, id)
+  local changes = index_changes[key]
+  if changes and changes[id] ~= nil then return changes[id] end
+  return redis.call('ZSCORE', key, id)
 end
 
 -- Tells every server that listens to the topic. `due` carries only the earliest instant of a call, as a delay in ms:
