@@ -1,12 +1,17 @@
 """Writes the pages that repeat code: `generate.py` writes them, `generate.py --check` only compares."""
 
+import json
 import sys
 from pathlib import Path
+from typing import cast
 
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
+from bloge_server.http.gateway import openapi
+from bloge_server.http.gateway import routes as gateway
+from bloge_server.http.gateway.calls import Calls
 from bloge_server.store import keys, scripts
 from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
 
@@ -97,12 +102,19 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def openapi_document() -> str:
+    """Return the description of the JSON gateway."""
+    calls = cast("Calls", None)  # only described, never called
+    return json.dumps(openapi.document(gateway.endpoints(calls), "0.1.0"), indent=1) + "\n"
+
+
 PAGES = {
     "lifecycle.md": lifecycle,
     "store.md": store,
     "errors.md": errors,
     "settings.md": settings,
     "metrics.md": metrics,
+    "openapi.json": openapi_document,
 }
 
 

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -15,8 +15,11 @@ from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
 from bloge_server.http import app as http_app
 from bloge_server.http import health, metrics
+from bloge_server.http.gateway import routes as gateway
+from bloge_server.http.gateway.calls import Calls
 from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
+from bloge_server.rpc.boundary import InProcess
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.work_stream import StreamSettings
@@ -78,13 +81,18 @@ class App:
         operations = OpsService(self.store, settings.max_payload_bytes)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
         self._readiness = Readiness(self.store.ping)
-        self._http = self._build_http() if settings.http_listen != OFF else None
+        calls = cast("Calls", InProcess(self._workers, work_items, operations))
+        self._http = self._build_http(calls, release) if settings.http_listen != OFF else None
         self._wire()
 
-    def _build_http(self) -> HttpServer:
+    def _build_http(self, calls: Calls, release: str) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
         depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
-        routes = [*health.routes(self._readiness), *metrics.routes(self._metrics, depths)]
+        routes = [
+            *health.routes(self._readiness),
+            *metrics.routes(self._metrics, depths),
+            *gateway.routes(calls, release),
+        ]
         return HttpServer(http_app.build(routes, hosts))
 
     def _wire(self) -> None:
