@@ -2,11 +2,15 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import click
+
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
+from bloge_orchestrator.cli import main as bloge
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
 from bloge_server.http.gateway import openapi
@@ -108,6 +112,23 @@ def openapi_document() -> str:
     return json.dumps(openapi.document(gateway.endpoints(calls), "0.1.0"), indent=1) + "\n"
 
 
+def commands() -> str:
+    """Return the page of the `bloge` command: its help texts."""
+    lines = [NOTE, "# The `bloge` command\n"]
+    for name, command in _leaves("bloge", bloge):
+        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        lines += [f"## {name}\n", "```", command.get_help(context), "```\n"]
+    return "\n".join(lines)
+
+
+def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    for each, below in sorted(command.commands.items()):
+        yield from _leaves(f"{name} {each}", below)
+
+
 PAGES = {
     "lifecycle.md": lifecycle,
     "store.md": store,
@@ -115,6 +136,7 @@ PAGES = {
     "settings.md": settings,
     "metrics.md": metrics,
     "openapi.json": openapi_document,
+    "commands.md": commands,
 }
 
 
