@@ -145,6 +145,18 @@ async def test_a_repeated_request_id_returns_the_same_leases(bench: Bench) -> No
     assert [lease.item_id for lease in await bench.claim(request_id="r2")] == ["b"]
 
 
+async def test_a_repeated_request_settles_what_is_due_first(bench: Bench) -> None:
+    """A lease whose item has timed out meanwhile, or which has lapsed, is not given again."""
+    await bench.enqueue(new("a", suspend_timeout_ms=1000), new("b"))
+    await bench.claim(2, request_id="r")
+    bench.clock.pass_ms(1001)
+    assert [lease.item_id for lease in await bench.claim(2, request_id="r")] == ["b"]
+    assert (await bench.item("a")).state.outcome is Outcome.TIMED_OUT
+    bench.clock.pass_ms(LEASE_MS)
+    assert await bench.claim(2, request_id="r") == []
+    assert (await bench.item("b")).state.lease_loss_count == 1
+
+
 async def test_complete_finishes_with_outcome_and_outbox(bench: Bench) -> None:
     """An accepted output is DONE, out of every open index, and in the outbox."""
     await bench.enqueue(new(suspend_timeout_ms=60_000))
@@ -260,8 +272,10 @@ async def test_too_many_releases_make_a_dead_letter(bench: Bench) -> None:
     await bench.enqueue(new())
     for _ in range(120):
         await bench.release(await bench.claim_one(), draining=True)
-    for _ in range(101):
-        await bench.release(await bench.claim_one())
+    for _ in range(100):
+        assert (await bench.release(await bench.claim_one())).retry_ms == 0
+    verdict = await bench.release(await bench.claim_one())
+    assert (verdict.accepted, verdict.status, verdict.retry_ms) == (True, "DEAD_LETTER", None)
     assert (await bench.item()).dead_reason == "RELEASED_TOO_OFTEN"
 
 
@@ -321,6 +335,16 @@ async def test_a_receipt_gives_the_full_lease(bench: Bench) -> None:
     bench.clock.pass_ms(OFFER_MS)
     await bench.sweep()
     assert (await bench.item()).state.status is Status.CLAIMED
+
+
+async def test_a_repeated_receipt_promises_no_more_than_the_first(bench: Bench) -> None:
+    """A worker must never count a longer lease than the store does."""
+    await bench.enqueue(new())
+    token = await bench.claim_one(offer=True)
+    await bench.receive(token)
+    bench.clock.pass_ms(1000)
+    assert (await bench.receive(token)).lease_ms == LEASE_MS - 1000
+    assert (await bench.item()).lease_deadline_ms == bench.clock.now + LEASE_MS - 1000
 
 
 async def test_an_offer_never_outlasts_the_lease(bench: Bench) -> None:
@@ -456,3 +480,12 @@ async def test_sweep_tells_when_to_come_back(bench: Bench) -> None:
     assert (await bench.store.sweep(bench.namespace, "topic")).next_due_ms < 0
     await bench.enqueue(new(start_delay_ms=700, suspend_timeout_ms=900))
     assert (await bench.store.sweep(bench.namespace, "topic")).next_due_ms == 700
+
+
+async def test_a_sweep_knows_the_retention_that_it_began(bench: Bench) -> None:
+    """An item that times out without a reply group is finished at once, and the sweep comes back to remove it."""
+    await bench.enqueue(new(suspend_timeout_ms=1000, reply_group="-"))
+    bench.clock.pass_ms(1000)
+    assert (await bench.store.sweep(bench.namespace, "topic")).next_due_ms == 60_000
+    bench.clock.pass_ms(60_000)
+    assert (await bench.store.sweep(bench.namespace, "topic")).purged == 1

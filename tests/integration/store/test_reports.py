@@ -311,3 +311,102 @@ async def test_a_failure_after_the_attempt_timeout_gets_one_answer(bench: Bench)
     await bench.claim_one("w2")
     assert await bench.fail(late) == first
     assert (await bench.item()).state.retry_count == 1
+
+
+async def test_a_late_heartbeat_does_not_outlast_the_attempt(bench: Bench) -> None:
+    """Once the attempt would be over, a lost lease cannot be taken back; a lease that has ended is no lease."""
+    await bench.enqueue(new(attempt_timeout_ms=LEASE_MS + 500))
+    lost = await _lose(bench)
+    assert (await bench.heartbeat(lost)).reason is Reason.LEASE_EXPIRED
+    assert await bench.indexes() == {"retry"}
+
+
+async def test_a_lease_lost_before_the_attempts_end_is_a_loss_whenever_it_is_noticed(bench: Bench) -> None:
+    """After an outage longer than the attempt timeout the worker's output still counts, and no retry was spent."""
+    await bench.enqueue(new(attempt_timeout_ms=2 * LEASE_MS, max_retries=1))
+    token = await bench.claim_one()
+    bench.clock.pass_ms(3 * LEASE_MS)
+    await bench.sweep()
+    state = (await bench.item()).state
+    assert (state.status, state.retry_count, state.lease_loss_count) == (Status.RETRY_WAIT, 0, 1)
+    assert (await bench.complete(token)).accepted
+
+
+async def test_a_release_after_the_attempt_timeout_does_not_open_the_token_again(bench: Bench) -> None:
+    """A release that was refused handed nothing back, so no output can follow it."""
+    await bench.enqueue(new(attempt_timeout_ms=1000, max_retries=1))
+    late = await bench.claim_one()
+    bench.clock.pass_ms(1000)
+    assert (await bench.release(late)).reason is Reason.LEASE_EXPIRED
+    assert (await bench.complete(late)).reason is Reason.CONFLICTING_REPORT
+    assert (await bench.item()).state.outcome is None
+
+
+async def test_a_release_is_remembered_after_the_item_was_handed_on(bench: Bench) -> None:
+    """Work finished after a release counts for the last claim only; an earlier one has decided, and stays decided."""
+    await bench.enqueue(new())
+    earlier = await bench.claim_one()
+    released = await bench.release(earlier)
+    last = await bench.claim_one("w2")
+    await bench.release(last)
+    assert (await bench.complete(earlier)).reason is Reason.CONFLICTING_REPORT
+    assert await bench.release(earlier) == released
+    assert (await bench.complete(last)).accepted
+
+
+async def test_work_finished_after_a_late_release_saves_a_dead_letter_of_lost_leases(bench: Bench) -> None:
+    """Nobody took over, so it counts here too."""
+    await bench.enqueue(new(max_lease_losses=0))
+    lost = await _lose(bench)
+    assert (await bench.release(lost)).accepted
+    assert (await bench.complete(lost)).accepted
+    assert await bench.indexes() == {"outbox:group"}
+
+
+async def test_nobody_holds_a_replayed_item(bench: Bench) -> None:
+    """Its fence is no secret: a token made of it and an empty nonce is forged."""
+    await bench.enqueue(new())
+    await _park(bench)
+    await bench.store.replay(bench.namespace, "topic", [("a", 0)])
+    forged = LeaseToken(bench.namespace, "topic", f"a/{(await bench.item()).state.fence}/-")
+    assert (await bench.heartbeat(forged)).reason is Reason.INVALID_TOKEN
+    assert (await bench.complete(forged)).reason is Reason.INVALID_TOKEN
+    assert (await bench.item()).state.status is Status.READY
+
+
+async def test_a_token_too_old_to_remember_learns_nothing_of_the_item(bench: Bench) -> None:
+    """Its secret cannot be checked; one that was never issued since is forged, however old it looks."""
+    await bench.enqueue(new(max_lease_losses=100))
+    lost = [await _lose(bench) for _ in range(18)]
+    await bench.claim_one("w2")
+    assert await bench.complete(lost[0]) == (Reason.SUPERSEDED, "", None, None, "", None, False)
+    between = LeaseToken(bench.namespace, "topic", f"a/{int(lost[5].fence) + 1}/guess")
+    assert (await bench.complete(between)).reason is Reason.INVALID_TOKEN
+
+
+async def test_an_output_too_large_to_keep_is_not_called_kept(bench: Bench) -> None:
+    """People see that there was one; the worker is not told that it is there."""
+    await bench.enqueue(new())
+    lost = await _lose(bench)
+    await bench.claim_one("w2")
+    assert not (await bench.complete(lost, b"x" * 65_537)).late_output_kept
+    stored = await bench.item()
+    assert stored.fields[f"late_output:{lost.fence}"].endswith(b" 65537 w1 SUPERSEDED\n")
+
+
+async def test_a_replay_supersedes_without_a_successor(bench: Bench) -> None:
+    """Nobody has the item yet, so nobody is named; nor is the worker itself where another output was adopted."""
+    await bench.enqueue(new(max_lease_losses=1))
+    first = await _lose(bench)
+    last = await bench.claim_one("w2")
+    bench.clock.pass_ms(LEASE_MS)
+    await bench.sweep()
+    assert (await bench.complete(first, b"late")).late_output_kept
+    await bench.store.adopt(bench.namespace, "topic", "a", int(first.fence))
+    verdict = await bench.complete(last)
+    assert (verdict.reason, verdict.superseded_by) == (Reason.ALREADY_DONE_BY_OTHER, "")
+    await bench.enqueue(new("b", max_lease_losses=0))
+    lost = await _lose(bench)
+    await bench.store.replay(bench.namespace, "topic", [("b", 0)])
+    verdict = await bench.fail(lost)
+    assert (verdict.reason, verdict.superseded_by, verdict.superseded_ago_ms) == (Reason.SUPERSEDED, "", None)

@@ -15,7 +15,7 @@ for i = 3, #ARGV do
   local id = ARGV[i]
   local item = redis.call('HMGET', item_key .. id, 'policy', 'state')
   local group = item[1] and readable(item[1]) and string.match(item[1], REPLY_GROUP)
-  local place = group and redis.call('ZSCORE', base .. 'outbox:' .. group, id)
+  local place = group and index_score(base .. 'outbox:' .. group, id)
   if place then
     outbox_remove(group, id, tonumber(place))
     if string.match(item[2], STATUS) ~= 'DEAD_LETTER' then index_add(keys.finished, int(retention_end), id) end

@@ -38,12 +38,15 @@ end
 local function repeated()
   for id, fence in string.gmatch(redis.call('GET', request_key) or '', '(%S+) (%S+)') do
     local record = load(id, unpack(WANTED))
-    local lease_end = record and redis.call('ZSCORE', keys.leases, id)
-    if lease_end and record.fence == fence and record.worker == worker and tonumber(lease_end) > now then
-      replies[3] = record.nonce -- one claim call, one nonce
-      reply(record, tonumber(lease_end))
+    if record then
+      settle(record)
+      if record.status == 'CLAIMED' and record.fence == fence and record.worker == worker then
+        replies[3] = record.nonce -- one claim call, one nonce
+        reply(record, tonumber(index_score(keys.leases, id)))
+      end
     end
   end
+  commit()
   return told(replies)
 end
 

@@ -37,7 +37,8 @@ for at = 4, #ARGV, 4 do
     decide(record, fence, kind, digest, reply)
   elseif late then
     if kind == 'complete' then
-      reply = reply .. ' ' .. keep_late_output(record, fence, string.match(reply, '^%S+'), body)
+      local kept = keep_late_output(record, fence, string.match(reply, '^%S+'), body)
+      if kept then reply = reply .. ' ' .. kept end
     end
     decide(record, fence, kind, digest, reply)
   end

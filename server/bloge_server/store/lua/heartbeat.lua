@@ -17,12 +17,11 @@
 local replies = {}
 
 local function extend(record, lease)
-  if record.status ~= 'CLAIMED' and (record.decided ~= NONE or record.status == 'DEAD_LETTER') then
-    return answer('LEASE_EXPIRED', record)
-  end
   local lease_end = lease_deadline(record, lease)
   if record.status == 'CLAIMED' then
-    lease_end = math.max(lease_end, tonumber(redis.call('ZSCORE', keys.leases, record.id)))
+    lease_end = math.max(lease_end, tonumber(index_score(keys.leases, record.id)))
+  elseif record.status == 'DEAD_LETTER' or lease_end <= now then
+    return answer('LEASE_EXPIRED', record)
   else
     happened(record, 'resumed', '')
   end

@@ -20,12 +20,11 @@ for at = 4, #ARGV do
     if record.status ~= 'CLAIMED' then
       reply = answer('OFFER_WITHDRAWN', record)
     else
-      local lease_end = lease_deadline(record, tonumber(record.lease))
       if record.received ~= '1' then
         set(record, 'received', '1')
-        place(record, 'CLAIMED', lease_end)
+        place(record, 'CLAIMED', lease_deadline(record, tonumber(record.lease)))
       end
-      reply = answer('ACCEPTED', record, 'lease=' .. int(lease_end - now))
+      reply = answer('ACCEPTED', record, 'lease=' .. int(index_score(keys.leases, record.id) - now))
     end
   end
   replies[#replies + 1] = reply

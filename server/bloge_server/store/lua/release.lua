@@ -5,7 +5,7 @@
 -- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
 --   (id/fence/nonce), digest, delay (ms), reason (JSON string), draining (1: does not count)
 -- Returns: for each report an answer (see include/judge.lua)
--- Statuses: ACCEPTED with retry=<ms>, or the reason why not
+-- Statuses: ACCEPTED with retry=<ms> if there is another attempt, or the reason why not
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
@@ -25,6 +25,7 @@ local function hand_back(record, delay, reason, draining)
   if releases > MAX_RELEASES then
     remember_attempt(record, 'RELEASED', failure)
     dead_letter(record, 'RELEASED_TOO_OFTEN')
+    return answer('ACCEPTED', record)
   elseif delay > 0 then
     remember_attempt(record, 'RELEASED', failure, now + delay)
     place(record, 'RETRY_WAIT', now + delay)

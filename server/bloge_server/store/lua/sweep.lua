@@ -75,6 +75,7 @@ local promoted = each(keys.retry, retries, is_waiting, function(record) place(re
 local discarded = each(keys.dead, oldest_dead, is_dead, discard)
 local gone = past_retention(finished)
 if promoted > 0 then herald('ready') end
+if timed_out + discarded > 0 then herald_due(now + RETENTION) end -- of what ended without a reply group
 
 local ahead
 for _, key in ipairs({ keys.deadlines, keys.leases, keys.retry, keys.finished }) do

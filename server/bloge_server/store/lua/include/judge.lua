@@ -11,23 +11,21 @@ local function answer(reason, record, facts)
   return reason .. ' ' .. record.status .. (facts and (' ' .. facts) or '')
 end
 
--- Returns whether the item's last token can still act: LIVE, LAPSED (nobody took over), BURIED (a dead letter for lost
--- leases, which late work still saves), or the reason why not.
-local function standing(record)
+-- Returns why an item's last token can do nothing more; nil while it can. As long as nobody took over late work counts,
+-- even for a dead letter of lost leases.
+local function why_over(record)
   local status, outcome = record.status, record.outcome
-  if status == 'CLAIMED' then return 'LIVE' end
+  if status == 'CLAIMED' or status == 'READY' or status == 'RETRY_WAIT' then return nil end
   if outcome == 'TIMED_OUT' then return 'DEADLINE_PASSED' end
   if outcome == 'CANCELLED' or status == 'CANCELLED' then return 'CANCELLED' end
   if status == 'DONE' then return 'ALREADY_DONE_BY_OTHER' end
-  if status == 'DEAD_LETTER' then
-    return get(record, 'dead_reason') == 'LEASE_LOST' and outcome == NONE and 'BURIED' or 'DEAD_LETTERED'
-  end
-  return 'LAPSED'
+  if outcome == NONE and get(record, 'dead_reason') == 'LEASE_LOST' then return nil end
+  return 'DEAD_LETTERED'
 end
 
--- Returns the answer for a token that has decided already, nil if `kind` may still go on; and whether it is the first
--- report of a run that the attempt timeout ended.
-local function answer_decided(record, decision, kind, digest)
+-- Returns the answer for a token that has decided already, nil if the item's last token may still finish; and whether it
+-- is the first report of a run that the attempt timeout ended.
+local function answer_decided(record, decision, kind, digest, is_last)
   local decided_kind, decided_digest, decided_answer
   for one in string.gmatch(decision, '[^|]+') do
     decided_kind, decided_digest, decided_answer = string.match(one, '^([^:]+):([^:]*):(.*)$')
@@ -35,31 +33,32 @@ local function answer_decided(record, decision, kind, digest)
   end
   if decided_kind == 'timeout' then return answer('LEASE_EXPIRED', record), true end
   -- A release hands the right to run back, but work that was finished all the same counts if nobody took over.
-  if decided_kind == 'release' and FINISHES[kind] and standing(record) == 'LAPSED' then return nil end
+  local handed_back = is_last and decided_kind == 'release' and string.match(decided_answer, '^ACCEPTED')
+  if handed_back and FINISHES[kind] and not why_over(record) then return nil end
   return answer('CONFLICTING_REPORT', record)
 end
 
+-- Tells who took over; after a replay nobody has, yet.
 local function successor(record)
+  if record.worker == NONE then return nil end
   return string.format('by=%s ago=%s', record.worker, int(math.max(0, now - (tonumber(record.claimed) or now))))
 end
 
 -- Judges a token of an earlier claim. Returns the answer, and whether the token was really issued and undecided.
 local function judge_earlier(record, fence, nonce, kind, digest)
-  local lines = 0
+  local lines, oldest = 0, nil
   for line in string.gmatch(get(record, 'claims') or '', '[^\n]+') do
     lines = lines + 1
     local claim_fence, claim_nonce, _, decision = string.match(line, CLAIM_LINE)
+    oldest = oldest or tonumber(claim_fence)
     if claim_fence == fence then
       if claim_nonce ~= nonce then return 'INVALID_TOKEN -' end
-      if decision ~= NONE then
-        local decided, late = answer_decided(record, decision, kind, digest)
-        if decided then return decided, late end
-      end
+      if decision ~= NONE then return answer_decided(record, decision, kind, digest, false) end
       return answer(record.status == 'DONE' and 'ALREADY_DONE_BY_OTHER' or 'SUPERSEDED', record, successor(record)), true
     end
   end
   -- Too old to remember: its nonce cannot be checked, so it learns that it is over and nothing else.
-  if lines == CLAIMS_KEPT and tonumber(fence) < (tonumber(record.fence) or 0) then return answer('SUPERSEDED', record) end
+  if lines == CLAIMS_KEPT and tonumber(fence) < oldest then return 'SUPERSEDED -' end
   return 'INVALID_TOKEN -'
 end
 
@@ -84,14 +83,14 @@ local function claimant(record, fence)
   return NONE
 end
 
--- Keeps an output that came too late, once for each token, the latest few. Returns the fact for the answer.
+-- Keeps an output that came too late, once for each token, the latest few. Returns the fact for the answer, nil for an
+-- output that is too large: of it only that there was one is kept.
 local function keep_late_output(record, fence, reason, output)
   happened(record, 'late_output', reason)
   local size = #output
   if size > LATE_OUTPUT_BYTES then output = '' end
   local fences = {}
   for kept in string.gmatch(get(record, 'late_fences') or '', '%S+') do
-    if kept == fence then return 'late=1' end
     fences[#fences + 1] = kept
   end
   fences[#fences + 1] = fence
@@ -100,7 +99,7 @@ local function keep_late_output(record, fence, reason, output)
   end
   put(record, 'late_fences', table.concat(fences, ' '))
   put(record, 'late_output:' .. fence, int(now) .. ' ' .. size .. ' ' .. claimant(record, fence) .. ' ' .. reason .. '\n' .. output)
-  return 'late=1'
+  return size <= LATE_OUTPUT_BYTES and 'late=1' or nil
 end
 
 -- Loads and settles the item of a report and judges its token (id/fence/nonce). Returns record, fence and answer: no
@@ -116,12 +115,12 @@ local function judge(token, kind, digest)
     local reply, late = judge_earlier(record, fence, nonce, kind, digest)
     return record, fence, reply, late
   end
-  if nonce ~= record.nonce then return nil, nil, 'INVALID_TOKEN -' end
+  if nonce ~= record.nonce or nonce == NONE then return nil, nil, 'INVALID_TOKEN -' end -- after a replay there is none
   if record.decided ~= NONE then
-    local reply, late = answer_decided(record, record.decided, kind, digest)
+    local reply, late = answer_decided(record, record.decided, kind, digest, true)
     if reply then return record, fence, reply, late end
   end
-  local stand = standing(record)
-  if stand == 'LIVE' or stand == 'LAPSED' or stand == 'BURIED' then return record, fence, nil end
-  return record, fence, answer(stand, record, stand == 'ALREADY_DONE_BY_OTHER' and successor(record) or nil), true
+  local over = why_over(record)
+  if not over then return record, fence, nil end
+  return record, fence, answer(over, record), true
 end

@@ -45,7 +45,7 @@ local function discard(record)
   place(record, 'CANCELLED')
   if record.outcome == NONE then
     emit(record, 'FAILED')
-  elseif record.reply_group == NONE or not redis.call('ZSCORE', base .. 'outbox:' .. record.reply_group, record.id) then
+  elseif record.reply_group == NONE or not index_score(base .. 'outbox:' .. record.reply_group, record.id) then
     index_add(keys.finished, now + RETENTION, record.id)
   end
 end
@@ -100,15 +100,15 @@ local function decide_current(record, kind, digest, reply)
   set(record, 'decided', before .. packed_decision(kind, digest, reply))
 end
 
--- Takes a lapsed lease away.
-local function expire(record)
+-- Takes a lapsed lease away. Which deadline it ran into tells how the attempt ended, not when somebody noticed.
+local function expire(record, lease_end)
   local limit = attempt_end(record)
   if record.received == '0' then
     remember_attempt(record, 'OFFER_EXPIRED')
     happened(record, 'retry', 'OFFER_EXPIRED')
     place(record, 'READY', record.order)
     herald('ready')
-  elseif limit and limit <= now then
+  elseif limit and limit <= lease_end then
     decide_current(record, 'timeout', NONE, 'LEASE_EXPIRED')
     stop_worker(record, 'LEASE_EXPIRED')
     retry_or_bury(record, 'ATTEMPT_TIMEOUT', '{"type":"ATTEMPT_TIMEOUT","message":"the attempt timeout passed"}')
@@ -131,7 +131,7 @@ local function settle(record)
   if deadline and deadline <= now then
     withdraw(record, 'TIMED_OUT', 'DEADLINE_PASSED')
   elseif record.status == 'CLAIMED' then
-    local lease_end = redis.call('ZSCORE', keys.leases, record.id)
-    if lease_end and tonumber(lease_end) <= now then expire(record) end
+    local lease_end = tonumber(index_score(keys.leases, record.id) or nil)
+    if lease_end and lease_end <= now then expire(record, lease_end) end
   end
 end

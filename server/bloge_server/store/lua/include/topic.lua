@@ -50,6 +50,13 @@ local function index_remove(key, id)
   index_add(key, false, id)
 end
 
+-- Returns the score of a member as this call leaves it; false if it does not stand there.
+local function index_score(key, id)
+  local changes = index_changes[key]
+  if changes and changes[id] ~= nil then return changes[id] end
+  return redis.call('ZSCORE', key, id)
+end
+
 -- Tells every server that listens to the topic. `due` carries only the earliest instant of a call, as a delay in ms:
 -- servers need no clock that agrees with the store's.
 local function herald(message)
