@@ -94,6 +94,12 @@ class OperationsClient:
             if not reply.next_page_token:
                 return
 
+    async def journal(self, request: pb.TailJournalRequest) -> AsyncIterator[pb.TailJournalResponse]:
+        """Yield what happened, and what happens if the request says so."""
+        with told(self._address):
+            async for reply in self._stub.TailJournal(request):
+                yield reply
+
     async def audit(self, request: pb.AuditRequest) -> AsyncIterator[pb.AuditResponse]:
         """Yield progress and findings of an audit, which takes as long as it takes."""
         with told(self._address):

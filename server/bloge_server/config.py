@@ -63,6 +63,9 @@ class Settings(BaseModel):
     """How long a stopping server still takes reports of its sessions."""
     retention_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 86_400.0
     """How long a finished item can be read, from the acknowledgement of its outcome."""
+    journal_events: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """How many events of each topic are kept for live views (`bloge journal`), for as long as finished items are, about
+    70 bytes each; batches keep at least 100 calls. 0: none, which saves the store some time."""
     max_payload_bytes: Annotated[int, Field(ge=1024, le=1_310_720)] = 1_048_576
     """The largest payload and the largest output. An item is read with both, so more would not fit a reply."""
     backlog_limit: Annotated[int, Field(ge=0)] = 0

@@ -8,6 +8,7 @@ import click
 from bloge_orchestrator.cli.audit import audit
 from bloge_orchestrator.cli.dead_letters import dead_letters
 from bloge_orchestrator.cli.items import items
+from bloge_orchestrator.cli.journal import journal
 from bloge_orchestrator.cli.problems import TellingGroup
 from bloge_orchestrator.cli.run import run
 from bloge_orchestrator.cli.topics import topics
@@ -23,5 +24,5 @@ def main() -> None:
     """Validate and run graphs whose remote nodes run on workers, and operate the control plane."""
 
 
-for command in (validate, run, topics, workers, items, dead_letters, audit):
+for command in (validate, run, topics, workers, items, dead_letters, journal, audit):
     main.add_command(command)

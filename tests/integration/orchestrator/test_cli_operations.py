@@ -1,14 +1,18 @@
 """`bloge topics`, `workers`, `items` and `audit` on a real server."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 from redis import Redis
 
 from bloge.remote_workers.v1.error_reason_pb2 import ERROR_REASON_CANCELLED
-from support.server import ServerProcess
+from support.server import ServerProcess, running_process
 from support.wire import TOPIC, Wire, seconds
 
 Bloge = Callable[..., Result]
@@ -188,3 +192,51 @@ def test_the_audit_finds_and_repairs(bloge: Bloge, wire: Wire, server_process: S
     document = json.loads(repaired.stdout)
     assert (document["left"], document["findings"][0]["repaired"]) == (0, True)
     assert len(wire.claim(2)) == 2
+
+
+def test_the_journal_is_told(bloge: Bloge, wire: Wire) -> None:
+    """What happened lately, filtered, as lines and as JSON with a position to go on from."""
+    wire.put("a", "b", reply_group="e-1")
+    lease = wire.claim_one(worker="w-1")
+    wire.fail(lease)
+    told = bloge("journal", "--topic", TOPIC)
+    assert told.exit_code == 0
+    lines = [line.partition("  ")[2] for line in told.stdout.splitlines()]
+    assert lines == [
+        f"enqueued  {TOPIC}/a  for e-1",
+        f"enqueued  {TOPIC}/b  for e-1",
+        f"claimed  {TOPIC}/a  by w-1  fence {lease.fence}  for e-1",
+        f"dead-letter BUDGET_SPENT  {TOPIC}/a  by w-1  fence {lease.fence}  for e-1",
+    ]
+    some = bloge(
+        "journal", "--kind", "dead-letter", "--kind", "claimed", "--execution", "e-1", "--worker", "w-1", "--json"
+    )
+    documents = [json.loads(line) for line in some.stdout.splitlines()]
+    assert [document["kind"] for document in documents] == ["TOPIC_EVENT_KIND_CLAIMED", "TOPIC_EVENT_KIND_DEAD_LETTER"]
+    wire.cancel("b")
+    rest = bloge("journal", "--position", documents[-1]["position"])
+    assert rest.stdout.splitlines()[0].endswith(f"outcome CANCELLED  {TOPIC}/b  for e-1")
+    assert bloge("journal", "--item", "nothing").stdout == ""
+    assert bloge("journal", "--position", "wrong").exit_code == 2
+
+
+def test_the_journal_goes_on_across_a_restart(tmp_path: Path) -> None:
+    """A live view tells that the server is away, and misses nothing."""
+    with running_process(tmp_path / "data") as server:
+        address = server.address
+        command = [sys.executable, "-m", "bloge_orchestrator", "journal", "--follow", "--json", "--address", address]
+        with Wire(address, "default") as wire:
+            wire.put("a")
+        view = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert view.stdout is not None
+        assert json.loads(view.stdout.readline())["item"]["itemId"] == "a"
+    try:
+        with running_process(tmp_path / "data", "--listen", address) as again, Wire(again.address, "default") as wire:
+            wire.put("b")
+            assert json.loads(view.stdout.readline())["item"]["itemId"] == "b"
+            view.send_signal(signal.SIGINT)
+            _, errors = view.communicate(timeout=30)
+    finally:
+        view.kill()
+    assert "trying again" in errors
+    assert "Traceback" not in errors

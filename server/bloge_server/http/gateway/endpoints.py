@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
@@ -20,6 +20,8 @@ from bloge_server.http.gateway.replies import Reply
 BASE = "/api/v1"
 NAMESPACE_HEADER = "X-Namespace"
 _SHOWN_CHARS = 80
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Call(NamedTuple):
@@ -70,12 +72,12 @@ class Endpoint:
 
     async def _serve(self, request: Request) -> Response:
         call = Call(
-            namespace=_namespace(request),
+            namespace=namespace_of(request),
             path=request.path_params,
             headers=request.headers,
             now_ms=int(request.app.state.clock() * 1000),
             body=await self._body(request),
-            query=None if self.query is None else _validated(self.query, dict(request.query_params)),
+            query=None if self.query is None else validated(self.query, dict(request.query_params)),
         )
         status, value, headers = await self._answer(call)
         if value is None:
@@ -101,7 +103,7 @@ class Endpoint:
             value = from_json(raw, allow_inf_nan=False)
         except ValueError as error:
             raise _invalid([FieldViolation("body", f"is not JSON: {error}")]) from error
-        return _validated(self.body, value)
+        return validated(self.body, value)
 
 
 def _in_json(path: str) -> str:
@@ -109,14 +111,19 @@ def _in_json(path: str) -> str:
     return to_camel(re.sub(r"^(items|reports)\[0\]\.", "", path))
 
 
-def _namespace(request: Request) -> str:
+def namespace_of(request: Request) -> str:
+    """Return the namespace that a request is about.
+
+    Raises:
+        RemoteWorkersError: INVALID_FIELD.
+    """
     name = request.headers.get(NAMESPACE_HEADER, DEFAULT_NAMESPACE)
     if not is_name(name):
         raise _invalid([FieldViolation(NAMESPACE_HEADER, f"must be {NAME_RULE}, got {name[:_SHOWN_CHARS]!r}")])
     return name
 
 
-def _validated(model: type[BaseModel], value: object) -> BaseModel:
+def validated(model: type[_Model], value: object) -> _Model:
     """Return a value as its model has it.
 
     Raises:
