@@ -10,6 +10,7 @@ import click
 
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
+from bloge_orchestrator import diagnostic_codes
 from bloge_orchestrator.cli import main as bloge
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
@@ -18,6 +19,7 @@ from bloge_server.http.gateway import routes as gateway
 from bloge_server.http.gateway.calls import Calls
 from bloge_server.store import keys, scripts
 from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
+from docs.worker_reference import reference
 
 HERE = Path(__file__).parent
 _METRICS = f"""# Metrics of the server
@@ -129,6 +131,22 @@ def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Comm
         yield from _leaves(f"{name} {each}", below)
 
 
+def worker_reference() -> str:
+    """Return the page of everything a worker's author can name."""
+    return f"{NOTE}\n{reference()}"
+
+
+def diagnostics() -> str:
+    """Return the page of what can be wrong with a graph."""
+    lines = [NOTE, "# What can be wrong with a graph\n"]
+    lines += ["`bloge validate` gives each finding a code; `--json` gives it to programs. Codes are stable.\n"]
+    lines += ["| code | severity | what it means |", "|---|---|---|"]
+    for code, meaning in diagnostic_codes.CODES.items():
+        severity = "warning" if code in diagnostic_codes.WARNINGS else "error"
+        lines.append(f"| `{code}` | {severity} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "lifecycle.md": lifecycle,
     "store.md": store,
@@ -137,6 +155,8 @@ PAGES = {
     "metrics.md": metrics,
     "openapi.json": openapi_document,
     "commands.md": commands,
+    "worker/reference.md": worker_reference,
+    "diagnostics.md": diagnostics,
 }
 
 
