@@ -59,7 +59,7 @@ verify: install ## Check style, types, imports and generated files; changes noth
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python protos/generate.py --check
-	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m docs.generate --check
 	@$(BIN)/python -m benchmarks.report --check
 	@echo "verify: all checks passed"
 
@@ -74,7 +74,7 @@ proto: install ## Generate the Python stubs from the protos
 
 .PHONY: docs
 docs: install ## Generate the pages that repeat code
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 .PHONY: load
 load: install ## Put the load PROFILE=drain on a server and check that every item ended exactly once; flags with ARGS="..."
@@ -95,6 +95,10 @@ bench: bench-peers ## Measure ours beside its peers and alone (about half an hou
 bench-smoke: install ## Run every benchmark with tiny sizes, with those peers that are installed
 	@results=$$(mktemp -d) && $(BIN)/python -m benchmarks.compare --smoke --out $$results/bench.jsonl \
 	  && $(BIN)/python -m benchmarks.scale --smoke --out $$results/bench.jsonl && rm -r $$results
+
+.PHONY: bench-foreach
+bench-foreach: install ## Measure what deciding costs in a foreach over N=5000 items
+	@$(BIN)/python -m benchmarks.foreach $${N:-5000}
 
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again

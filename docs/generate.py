@@ -5,10 +5,12 @@ from pathlib import Path
 
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
+from bloge_orchestrator import diagnostic_codes
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
 from bloge_server.store import keys, scripts
 from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
+from docs.worker_reference import reference
 
 HERE = Path(__file__).parent
 _METRICS = f"""# Metrics of the server
@@ -97,12 +99,30 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def worker_reference() -> str:
+    """Return the page of everything a worker's author can name."""
+    return f"{NOTE}\n{reference()}"
+
+
+def diagnostics() -> str:
+    """Return the page of what can be wrong with a graph."""
+    lines = [NOTE, "# What can be wrong with a graph\n"]
+    lines += ["`bloge validate` gives each finding a code; `--json` gives it to programs. Codes are stable.\n"]
+    lines += ["| code | severity | what it means |", "|---|---|---|"]
+    for code, meaning in diagnostic_codes.CODES.items():
+        severity = "warning" if code in diagnostic_codes.WARNINGS else "error"
+        lines.append(f"| `{code}` | {severity} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "lifecycle.md": lifecycle,
     "store.md": store,
     "errors.md": errors,
     "settings.md": settings,
     "metrics.md": metrics,
+    "worker/reference.md": worker_reference,
+    "diagnostics.md": diagnostics,
 }
 
 

@@ -63,12 +63,21 @@ class Holdings:
             held = self.leases.describe(lease, now, default, jitter)
             items += 1
             payload_bytes += held.payload_bytes
+            session.credits.offered_of(held.key[0])
             if draining:
                 self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
             elif self._is_news(held):
                 self.leases.hold(held)
                 self.starts.append(held)
         session.credits.offered(items, payload_bytes)
+
+    def take_starts(self, now: float) -> list[HeldLease]:
+        """Return the leases to run. One that was lost in the turn in which it came is over before it began."""
+        starts, self.starts = self.starts, []
+        for held in starts:
+            if held.lost is not None:
+                self.finished(held, None, now)
+        return [held for held in starts if held.lost is None]
 
     def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""

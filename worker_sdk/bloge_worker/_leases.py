@@ -1,5 +1,6 @@
 """The leases a worker holds, and the clock that says until when it may trust them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
@@ -95,6 +96,8 @@ class LeaseBook:
         self.next_check = inf
         """When `check` has something to do at the earliest."""
         self.payload_bytes = 0
+        self.by_topic: Counter[str] = Counter()
+        """How many are held of each topic."""
         self._random = random
         self._by_token: dict[str, HeldLease] = {}
         self._newest: dict[tuple[str, str], HeldLease] = {}
@@ -152,6 +155,7 @@ class LeaseBook:
         """Hold a lease."""
         self._by_token[held.token] = self._newest[held.key] = held
         self.payload_bytes += held.payload_bytes
+        self.by_topic[held.key[0]] += 1
         if held.heartbeat_at < self.next_check or held.stop_at < self.next_check:
             self.next_check = min(held.heartbeat_at, held.stop_at)
 
@@ -162,6 +166,7 @@ class LeaseBook:
         if self._newest.get(held.key) is held:
             del self._newest[held.key]
         self.payload_bytes -= held.payload_bytes
+        self.by_topic[held.key[0]] -= 1
         return True
 
     def extend(self, held: HeldLease, sent_at: float, duration: float, jitter: float) -> None:

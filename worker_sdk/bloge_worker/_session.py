@@ -29,6 +29,9 @@ better for new sessions."""
 _MOST_NAMED_LEASES = 10_000
 _MOST_NAMED_BYTES = MAX_FRAME_BYTES - 64 * 1024
 
+WORKER_DRAIN = "worker-drain"
+"""The capability of a worker that understands `Draining.worker`."""
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -69,8 +72,8 @@ class Session:
             worker_topics=worker_topics,
             slots=config.slots,
             sdk=SDK,
-            capabilities=["worker-drain"],
             held_lease_tokens=[held.token for held in self.named],
+            capabilities=[WORKER_DRAIN],
         )
         if config.lease_duration is not None:
             hello.lease_duration.CopyFrom(duration_of(config.lease_duration))

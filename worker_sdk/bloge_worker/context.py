@@ -157,7 +157,10 @@ class WorkContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once the lease is over: stop, nothing that is returned will count.
+        """True once the run is to stop: raise something, for example with `raise_if_cancelled`.
+
+        Do not return half of the work: what is returned is taken for the whole output, and counts if nobody has taken
+        over by then.
 
         An `async` handler is cancelled besides, and a process is killed; a thread must look here or wait.
         """
@@ -171,6 +174,18 @@ class WorkContext:
     def wait_cancelled(self, timeout: float | None = None) -> bool:
         """Block until the run is cancelled or `timeout` seconds have passed; return whether it is. For threads."""
         return self._cancellation.wait(timeout)
+
+    def raise_if_cancelled(self, wait: float = 0.0) -> None:
+        """Leave the handler if the run is cancelled. For threads; call it now and then, or instead of `time.sleep`.
+
+        Args:
+            wait: seconds to wait for the cancellation first.
+
+        Raises:
+            asyncio.CancelledError: the run is cancelled. It passes `except Exception`; let it out of the handler.
+        """
+        if self.cancelled or (wait and self.wait_cancelled(wait)):
+            raise asyncio.CancelledError(self.cancel_reason)
 
     async def until_cancelled(self) -> None:
         """Return once the run is cancelled. For `async` code that the cancellation does not reach by itself."""

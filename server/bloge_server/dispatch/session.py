@@ -1,6 +1,6 @@
 """The server's side of one `Work` session: credits, offers, receipts and signs of life. No I/O, no clock."""
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,6 +46,9 @@ class Session:
     def __init__(self, timing: Timing, now: float) -> None:
         self._timing = timing
         self._granted_items = self._granted_bytes = 0
+        self._granted_of: dict[str, int] = {}
+        """Topics that are limited by totals of their own."""
+        self._offered_of: Counter[str] = Counter()
         self._offered_items = self._offered_bytes = 0
         self._outstanding: deque[Offer] = deque()
         self._lapsed: deque[Offer] = deque(maxlen=_LAPSED_KEPT)
@@ -63,13 +66,28 @@ class Session:
         """Note that a frame arrived."""
         self._heard_at = now
 
-    def grant(self, items_total: int, bytes_total: int) -> None:
-        """Take a credit frame. Totals only rise, so a repeated or overtaken frame grants nothing."""
+    def grant(self, items_total: int, bytes_total: int, topics: Iterable[tuple[str, int]] = ()) -> None:
+        """Take a credit frame. Totals only rise, so a repeated or overtaken frame grants nothing.
+
+        Args:
+            items_total: of all topics.
+            bytes_total: of all topics.
+            topics: topics with totals of items of their own.
+        """
+        for worker_topic, total in topics:
+            self._granted_of[worker_topic] = max(self._granted_of.get(worker_topic, 0), total)
         self._granted_items = max(self._granted_items, items_total)
         self._granted_bytes = max(self._granted_bytes, bytes_total)
 
+    def room_of(self, worker_topic: str, now: float) -> Room:
+        """Return what of one topic may be offered now."""
+        room, granted = self.room(now), self._granted_of.get(worker_topic)
+        if granted is None:
+            return room
+        return room._replace(items=min(room.items, granted - self._offered_of[worker_topic]))
+
     def room(self, now: float) -> Room:
-        """Return what may be offered now."""
+        """Return what may be offered now, of topics without totals of their own."""
         if self._draining or self._answer_awaited or self._missed >= MISSED_OFFERS_LIMIT:
             return NO_ROOM
         items = self.credits
@@ -85,6 +103,8 @@ class Session:
         self._let_lapse(now)
         self._sequence += 1
         self._offered_items += len(tokens)
+        for token in tokens:
+            self._offered_of[token.worker_topic] += 1
         self._offered_bytes += size
         self._outstanding.append(Offer(self._sequence, tuple(tokens), now + self._timing.offer_lease))
         self.extend(tokens, now)

@@ -89,9 +89,9 @@ class WorkStream:
 
     # A claimer, for the pump.
 
-    def room(self) -> Room:
-        """Return what may be offered now."""
-        return self.session.room(self._clock())
+    def room(self, topic: Topic) -> Room:
+        """Return what of a topic may be offered now."""
+        return self.session.room_of(topic[1], self._clock())
 
     def order(self, claim: Claim) -> ClaimOrder:
         """Return how to make a claim for this session."""
@@ -151,7 +151,7 @@ class WorkStream:
     async def _take(self, request: pb.WorkRequest) -> None:
         match request.WhichOneof("frame"):
             case "credits":
-                self.session.grant(request.credits.items_total, request.credits.bytes_total)
+                self._take_credits(request.credits)
             case "reports":
                 await self._take_reports(request.reports)
             case "receipt":
@@ -197,6 +197,11 @@ class WorkStream:
             draining = pb.Draining(worker=True, reason="an operator asked this worker to leave")
             self.frames.put(pb.WorkResponse(draining=draining))
         self.session.drain()
+
+    def _take_credits(self, granted: pb.Credits) -> None:
+        served = {topic for _, topic in self.topics}
+        topics = [(each.worker_topic, each.items_total) for each in granted.topics if each.worker_topic in served]
+        self.session.grant(granted.items_total, granted.bytes_total, topics)
 
     def _take_ping(self, ping: pb.Ping) -> None:
         if ping.answer:

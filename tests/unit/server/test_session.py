@@ -279,3 +279,17 @@ def test_outstanding_offers_never_exceed_credits(steps: list[tuple[object, ...]]
         assert session.outstanding <= offered <= most_granted
         assert session.room(now).items >= 0
     assert len(set(confirmed)) == len(confirmed), "a receipt confirms each lease once"
+
+
+def test_a_topic_with_a_total_of_its_own_has_no_more_room_than_that() -> None:
+    """Others share what is left of all; a total that was named stays, and only rises."""
+    session = Session(TIMING, 0.0)
+    session.grant(9, 0, [("narrow", 2)])
+    assert (session.room_of("narrow", 0.0).items, session.room_of("wide", 0.0).items) == (2, 9)
+    session.offer([LeaseToken("default", "narrow", "a/1/nonce")], 0, 0.0)
+    assert (session.room_of("narrow", 0.0).items, session.room_of("wide", 0.0).items) == (1, 8)
+    session.grant(9, 0, [("narrow", 1)])
+    session.grant(9, 0)
+    assert session.room_of("narrow", 0.0).items == 1
+    session.grant(9, 0, [("narrow", 5)])
+    assert session.room_of("narrow", 0.0).items == 4

@@ -3,7 +3,7 @@
 from unit.worker_sdk.core_driver import CoreDriver
 from unit.worker_sdk.scripted_server import lease_of
 
-from bloge.remote_workers.v1 import lease_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._leases import HeldLease
 
 
@@ -162,3 +162,25 @@ def test_reports_of_a_worker_that_leaves_are_counted_as_usual() -> None:
     driver.complete(held)
     driver.judge(lease_pb2.Verdict(report_id=driver.reports("completes")[0].report_id))
     assert driver.holdings.reports.accepted == 1
+
+
+def test_a_worker_that_is_asked_to_leave_drains() -> None:
+    """An operator's wish is a drain with the grace of the worker's settings, and no reason to go elsewhere."""
+    driver = CoreDriver(drain_grace=7.0)
+    driver.connect()
+    driver.offer(lease_of("a"))
+    driver.receive(draining=work_stream_pb2.Draining(worker=True, reason="deploy"))
+    assert len(driver.sent("drain")) == 1
+    assert driver.core.is_draining
+    driver.receive(draining=work_stream_pb2.Draining(worker=True))
+    assert (driver.sent("drain"), driver.effects.opens) == ([], [])
+    driver.turn(7.0)
+    assert driver.cancels() == [("a", "DRAINING")]
+
+
+def test_a_worker_says_that_it_can_be_asked_to_leave() -> None:
+    """A server tells nobody who would take it for its own leaving."""
+    driver = CoreDriver()
+    driver.turn()
+    (hello,) = driver.sent("hello")
+    assert list(hello.capabilities) == ["worker-drain"]

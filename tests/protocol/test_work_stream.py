@@ -122,6 +122,22 @@ def test_credits_limit_offers(wire: Wire) -> None:
         assert ids(wire.claim(5, worker="w2")) == ["g"]
 
 
+def test_a_topic_may_have_credits_of_its_own(wire: Wire) -> None:
+    """It gets no more than these, however much room there is; totals of topics that are not served mean nothing."""
+    for topic in ("narrow", "wide"):
+        wire.put(*(f"{topic}{index}" for index in range(5)), worker_topic=topic)
+    with wire.session("w1", "narrow", "wide") as session:
+        totals = [pb.TopicCredits(worker_topic=topic, items_total=2) for topic in ("narrow", "elsewhere")]
+        session.send(pb.WorkRequest(credits=pb.Credits(items_total=20, topics=totals)))
+        assert sorted(ids(session.leases(7))) == ["narrow0", "narrow1", *(f"wide{index}" for index in range(5))]
+        session.settle()
+        assert len(wire.claim(5, worker="w2", worker_topic="narrow")) == 3
+        wire.put("more", worker_topic="narrow")
+        totals[0].items_total = 3
+        session.send(pb.WorkRequest(credits=pb.Credits(items_total=20, topics=totals)))
+        assert ids(session.leases(1)) == ["more"]
+
+
 def test_an_enqueue_is_offered_to_a_session_with_credit(wire: Wire) -> None:
     """Offers are numbered without gaps."""
     with wire.session(credit=9) as session:

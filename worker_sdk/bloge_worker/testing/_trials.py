@@ -1,11 +1,6 @@
-"""Runs a handler without a server, for the tests of its author.
-
-outcome = run_handler(worker, {"image": "cat.png"}, operator_ref="InferenceOperator", attempt=2)
-assert outcome.output == {"label": "cat"}
-"""
+"""One run of a handler without a server."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +9,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from bloge.remote_workers.v1 import lease_pb2, work_item_pb2
 from bloge_worker._durations import duration_of, seconds_of
 from bloge_worker._leases import HeldLease, lone_lease
-from bloge_worker._payload import encode_json
+from bloge_worker._payload import decoded_json, encode_json, envelope
 from bloge_worker._runs import Run, RunServices
 from bloge_worker.errors import HandlerError
 from bloge_worker.handlers import Handler, make_handler
@@ -119,7 +114,7 @@ class _Trial:
         match report:
             case lease_pb2.CompleteReport():
                 return HandlerOutcome(
-                    "completed", output=_decoded(report.output), cancelled=report.cancelled, progress=progress
+                    "completed", output=decoded_json(report.output), cancelled=report.cancelled, progress=progress
                 )
             case lease_pb2.ReleaseReport():
                 return HandlerOutcome(
@@ -129,14 +124,18 @@ class _Trial:
                 return _failed(report, progress)
 
     def _keep_progress(self, _: HeldLease, details: bytes) -> None:
-        self._progress.append(_decoded(details))
+        self._progress.append(decoded_json(details))
 
 
 def _failed(report: lease_pb2.FailReport, progress: list[Any]) -> HandlerOutcome:
     if report.HasField("business_error"):
         error = report.business_error
         return HandlerOutcome(
-            "business_error", code=error.code, message=error.message, details=_decoded(error.details), progress=progress
+            "business_error",
+            code=error.code,
+            message=error.message,
+            details=decoded_json(error.details),
+            progress=progress,
         )
     failure = report.failure
     return HandlerOutcome(
@@ -167,7 +166,9 @@ def _lease(handler: Handler, value: object, overrides: ContextOverrides) -> leas
         item_id=overrides.get("item_id", "item-1"),
         worker_topic=topic,
         operator_ref=operator,
-        payload=value if handler.raw and isinstance(value, bytes) else _envelope(topic, operator, value, overrides),
+        payload=value
+        if handler.raw and isinstance(value, bytes)
+        else envelope(topic, operator, value, overrides.get("execution_context", {})),
         trace_context=work_item_pb2.TraceContext(**overrides.get("trace_context", {})),
     )
     lease = lease_pb2.Lease(
@@ -182,21 +183,3 @@ def _lease(handler: Handler, value: object, overrides: ContextOverrides) -> leas
     if "remaining" in overrides:
         lease.time_remaining.CopyFrom(duration_of(overrides["remaining"]))
     return lease
-
-
-def _envelope(topic: str, operator: str, value: object, overrides: ContextOverrides) -> bytes:
-    return encode_json(
-        {
-            "operatorRef": operator,
-            "workerTopic": topic,
-            "input": value,
-            "executionContext": overrides.get("execution_context", {}),
-        }
-    )
-
-
-def _decoded(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return json.loads(data) if data else None
-    except ValueError:
-        return data
