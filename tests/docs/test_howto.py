@@ -1,6 +1,8 @@
 """The how-to: its Python runs, its links lead somewhere, its questions are listed."""
 
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,16 @@ def anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
+@pytest.fixture
+def _log_as_before() -> Iterator[None]:
+    """Undo what a page does to the log, for the tests that follow."""
+    runs = logging.getLogger("bloge_worker.runs")
+    before = runs.level
+    yield
+    runs.setLevel(before)
+
+
+@pytest.mark.usefixtures("_log_as_before")
 @pytest.mark.parametrize("title", [title for title, text in SECTIONS.items() if "```python" in text])
 def test_the_python_of_a_section_runs(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its blocks in one module, from top to bottom; assertions in them hold."""
