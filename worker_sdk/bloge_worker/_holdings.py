@@ -94,7 +94,7 @@ class Holdings:
                 # The next attempt wants to know how far this one came, and this is the last chance to tell.
                 held.progress_sent = None
                 self.reports.add_beat(held, now)
-        self.reports.add(final)
+        self.reports.add(final, held.run_context)
 
     def progressed(self, held: HeldLease, details: bytes) -> None:
         """Take progress of a handler. Only the newest is sent."""

@@ -7,7 +7,7 @@ from math import inf
 from random import Random
 
 from bloge.remote_workers.errors import Reason
-from bloge.remote_workers.v1 import lease_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_item_pb2
 from bloge_worker._durations import seconds_of
 
 MARGIN = 3.0
@@ -57,6 +57,8 @@ class HeldLease:
     """Details that wait to be sent."""
     progress_sent: bytes | None = None
     """Details on their way; the next ones wait for the verdict."""
+    run_context: work_item_pb2.TraceContext | None = field(default=None, repr=False)
+    """The trace context below the span of its run, if there is one."""
 
     @property
     def stop_at(self) -> float:

@@ -27,6 +27,7 @@ from bloge_orchestrator.execution.local import run_operator
 from bloge_orchestrator.execution.plan import Plan, execution_context
 from bloge_orchestrator.execution.state import ExecutionState, NodeStatus
 from bloge_orchestrator.operators import LocalOperator, OperatorContext
+from bloge_orchestrator.tracing import EnqueueSpans, execution_span
 
 Clock = Callable[[], int]
 """Gives the time in milliseconds since 1970."""
@@ -96,11 +97,12 @@ class Runner:
 
         """
         self.post(first)
-        async with asyncio.TaskGroup() as group:
-            while not self._state.finished:
-                await self._step(group)
-            for task in self._tasks:
-                task.cancel()
+        with execution_span(self._plan.graph.spec.name):
+            async with asyncio.TaskGroup() as group:
+                while not self._state.finished:
+                    await self._step(group)
+                for task in self._tasks:
+                    task.cancel()
         return self._state
 
     async def withdraw(self, reason: str) -> None:
@@ -194,7 +196,10 @@ class Runner:
         self.post(happening)
 
     async def _enqueue(self, actions: Sequence[Enqueue]) -> None:
-        refusals = await self._items.enqueue([pb.WorkItemSpec.FromString(action.work_item) for action in actions])
+        items = [pb.WorkItemSpec.FromString(action.work_item) for action in actions]
+        spans = EnqueueSpans(items)
+        refusals = await self._items.enqueue(items)
+        spans.end(refusals)
         for action, refusal in zip(actions, refusals, strict=True):
             if refusal is not None:
                 self.post(EnqueueRefused(action.node_id, action.item_id, _refused(refusal)))
