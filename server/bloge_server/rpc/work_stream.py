@@ -145,10 +145,11 @@ class WorkStream:
         async for request in requests:
             await self.frames.room()
             self.session.heard(self._clock())
-            await self._take(request)
-            on_room()
+            if await self._take(request):
+                on_room()
 
-    async def _take(self, request: pb.WorkRequest) -> None:
+    async def _take(self, request: pb.WorkRequest) -> bool:
+        """Take a frame; return whether there may be more room now."""
         match request.WhichOneof("frame"):
             case "credits":
                 self._take_credits(request.credits)
@@ -158,26 +159,32 @@ class WorkStream:
                 self._take_receipt(request.receipt.offer_sequence)
             case "drain":
                 self.session.drain()
+                return False
             case "ping":
-                self._take_ping(request.ping)
+                return self._take_ping(request.ping)
             case other:
                 raise RemoteWorkersError(
                     Reason.PROTOCOL_VIOLATION, f"frame {other or 'without content'} may not follow Hello"
                 )
+        return True
 
     async def watch_time(self, on_room: Callable[[], None]) -> None:
         """Ping, notice lapsed offers and leases, and return when the worker has been silent for too long.
 
         Or when the session was ended for another reason; that shows with the next ping.
         """
+        held = 0
         while not self.frames.closed:
-            if self.session.silent(self._clock()):
+            now = self._clock()
+            if self.session.silent(now):
                 self._log.warning("session ended: worker silent for too long", limit_ms=self._settings.silence_ms)
                 return
-            ping_id = self.session.tick(self._clock())
+            ping_id = self.session.tick(now)
             if ping_id is not None:
                 self.frames.put(pb.WorkResponse(ping=pb.Ping(ping_id=ping_id)))
-            on_room()
+            held, held_before = self.session.held(now), held
+            if held < held_before:
+                on_room()
             await asyncio.sleep(max(0.0, self.session.next_tick_at() - self._clock()))
 
     def stop(self, topic: Topic, item_id: str, fence: int, reason: Reason) -> None:
@@ -203,11 +210,10 @@ class WorkStream:
         topics = [(each.worker_topic, each.items_total) for each in granted.topics if each.worker_topic in served]
         self.session.grant(granted.items_total, granted.bytes_total, topics)
 
-    def _take_ping(self, ping: pb.Ping) -> None:
-        if ping.answer:
-            self.session.answered(ping.answer)
+    def _take_ping(self, ping: pb.Ping) -> bool:
         if ping.ping_id:
             self.frames.put(pb.WorkResponse(ping=pb.Ping(answer=ping.ping_id)))
+        return bool(ping.answer) and self.session.answered(ping.answer)
 
     def _take_receipt(self, sequence: int) -> None:
         """Note what arrived.

@@ -410,8 +410,9 @@ class Welcome(_message.Message):
 
     @_builtins.property
     def ping_interval(self) -> _duration_pb2.Duration:
-        """How often the worker pings. The server pings after one and a half times that without a frame from the worker, and
-        answers every ping, so an idle stream carries one question and one answer an interval.
+        """After so long without a frame from the worker the server asks for a sign of life. The worker should ask after one and a
+        half times as long without a frame from the server, so that an idle stream carries one question and one answer an
+        interval. Both answer every question.
         """
 
     @_builtins.property

@@ -3,7 +3,7 @@
 -- topic's counters are not behind them; on request puts them right.
 -- Transition: none
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), repair (1 or 0), reply group in whose outbox the
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), repair (1 or 0), reply group in whose outbox the
 --   items were found (-: found elsewhere), then item ids
 -- Returns: for each finding: item id (empty: the topic), problem, whether it was repaired (1 or 0)
 -- Statuses: none
@@ -98,6 +98,13 @@ local function check_found(id, record)
   if place then outbox_remove(found_group, id, tonumber(place)) end
 end
 
+local function check_listed(group)
+  if redis.call('ZSCORE', waiting_groups, group) then return end
+  report('', 'its list of reply groups that wait lacks ' .. group)
+  index_add(waiting_groups, NOW, group)
+end
+
+if found_group ~= NONE and redis.call('EXISTS', base .. 'outbox:' .. found_group) == 1 then check_listed(found_group) end
 for i = 6, #ARGV do
   local record = load(ARGV[i])
   if not foreign[ARGV[i]] then
@@ -105,8 +112,5 @@ for i = 6, #ARGV do
     check(ARGV[i], record)
   end
 end
-if repair then
-  commit_outboxes()
-  commit()
-end
+if repair then commit() end
 return told(findings)
