@@ -23,6 +23,8 @@ SELDOM = 4
 """In so many steps a rule may step in once that would not be useful then."""
 EDGE = one_of(0, 0, -1, 1)
 """How far from an instant, in ms."""
+NOTICED_BY = st.none() | BY
+"""Which server sweeps at once, if any does."""
 CLOCK_ERROR_MS = 50
 """How far the store's clock may ever go back."""
 
@@ -152,22 +154,24 @@ class Histories(RuleBasedStateMachine):
         """Let time pass; a clock may go back a little."""
         self.be_at(max(self.pair.now + ms, self.latest - CLOCK_ERROR_MS))
 
-    @rule(choice=one_of(0, 0, 0, 1, 2, 3), edge=EDGE)
-    def reach(self, choice: int, edge: int) -> None:
+    @rule(choice=one_of(0, 0, 0, 1, 2, 3), edge=EDGE, noticed_by=NOTICED_BY)
+    def reach(self, choice: int, edge: int, noticed_by: By | None) -> None:
         """Let time pass until something is due: exactly, or just before, or just after."""
-        self.reach_one_of((at for item in self.items for at in item.instants()), choice, edge)
+        self.reach_one_of((at for item in self.items for at in item.instants()), choice, edge, noticed_by)
 
     @when(lambda history: history.pair.standing(Status.CLAIMED))
-    @rule(choice=one_of(0, 0, 1), edge=EDGE)
-    def fall_silent(self, choice: int, edge: int) -> None:
+    @rule(choice=one_of(0, 0, 1), edge=EDGE, noticed_by=NOTICED_BY)
+    def fall_silent(self, choice: int, edge: int, noticed_by: By | None) -> None:
         """Let time pass until a lease lapses or an attempt must end."""
         held = [item for item in self.items if item.status is Status.CLAIMED]
-        self.reach_one_of((at for item in held for at in (item.at, item.attempt_end or 0)), choice, edge)
+        self.reach_one_of((at for item in held for at in (item.at, item.attempt_end or 0)), choice, edge, noticed_by)
 
-    def reach_one_of(self, instants: Iterable[int], choice: int, edge: int) -> None:
-        """Let time pass until one of these instants, or about it."""
+    def reach_one_of(self, instants: Iterable[int], choice: int, edge: int, noticed_by: By | None) -> None:
+        """Let time pass until one of these instants, or about it; perhaps a server sweeps then."""
         if ahead := sorted({at + edge for at in instants if at + edge > self.pair.now}):
             self.be_at(ahead[choice % len(ahead)])
+            if noticed_by is not None:
+                self.call(noticed_by, "sweep")
 
     def be_at(self, instant: int) -> None:
         """Set the clock."""
@@ -223,6 +227,15 @@ class Histories(RuleBasedStateMachine):
     def claim_all(self, by: By, offer: int) -> None:
         """Claim whatever there is."""
         self.pair.claim(by, ClaimOrder("w1", 9, draws.LEASE_MS, offer))
+
+    @when(has_work)
+    @rule(by=BY, words=few(draws.DONE_WITH_IT))
+    def work(self, by: By, words: list[tuple[str, Any]]) -> None:
+        """Claim items and be done with them, one way or another."""
+        tokens = self.pair.claim(by, ClaimOrder("w2", len(words), draws.LEASE_MS))
+        for token, (verb, said) in zip(tokens, words, strict=False):
+            if verb:
+                self.report(by, verb, [draws.reported(verb, token, said)])
 
     @when(has_offers)
     @rule(by=BY, wanted=picks(st.none()))
