@@ -11,6 +11,8 @@ _STEP = 500
 _SCAN = 1000
 _INDEXES = ("ready", "leases", "retry", "deadlines", "dead", "finished")
 _NO_GROUP = "-"
+_MOST_GROUPS = 10_000
+"""Reply groups of a topic that are counted in one call, which keeps the store from others for some milliseconds."""
 
 Topic = tuple[str, str]
 
@@ -63,6 +65,8 @@ class Auditor:
                     yield step
         async for step in self._walk_outboxes():
             yield step
+        for topic in sorted(self._topics):
+            yield await self._count_outboxes(topic)
 
     async def _walk_records(self) -> AsyncIterator[Step]:
         waiting: defaultdict[str, list[str]] = defaultdict(list)
@@ -109,6 +113,11 @@ class Auditor:
         new = [finding for finding in findings if finding not in self._told]
         self._told.update(new)
         return Step(len(item_ids), new)
+
+    async def _count_outboxes(self, topic: str) -> Step:
+        """Hold the topic's list and count of outcomes that wait against its outboxes, all in one call."""
+        found = await self._store.read("audit_outboxes", self._namespace, topic, [int(self._repair), _MOST_GROUPS])
+        return Step(0, [Finding(self._namespace, topic, "", each.decode(), repaired=self._repair) for each in found])
 
     async def _announce(self, topic: str) -> Step:
         """Note a topic that has items but that nobody knows of."""

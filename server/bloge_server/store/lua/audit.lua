@@ -98,6 +98,13 @@ local function check_found(id, record)
   if place then outbox_remove(found_group, id, tonumber(place)) end
 end
 
+local function check_listed(group)
+  if redis.call('ZSCORE', waiting_groups, group) then return end
+  report('', 'its list of reply groups that wait lacks ' .. group)
+  index_add(waiting_groups, NOW, group)
+end
+
+if found_group ~= NONE and redis.call('EXISTS', base .. 'outbox:' .. found_group) == 1 then check_listed(found_group) end
 for i = 6, #ARGV do
   local record = load(ARGV[i])
   if not foreign[ARGV[i]] then
