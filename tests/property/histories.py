@@ -130,6 +130,11 @@ class Histories(RuleBasedStateMachine):
         self.steps += 1
         self.pair.call(by, verb, *args)
 
+    def claimed(self, by: By, order: ClaimOrder) -> list[LeaseToken]:
+        """Claim items on both sides; return the tokens of their leases."""
+        self.steps += 1
+        return self.pair.claim(by, order)
+
     def report(self, by: By, verb: str, reports: Sequence[Any]) -> None:
         """Send reports in one call, and keep them to send them again."""
         if reports:
@@ -145,7 +150,7 @@ class Histories(RuleBasedStateMachine):
         """Enqueue some items. In a few histories one of them has been handed around before."""
         self.call(by, "enqueue", [kind.named(item_id) for kind, item_id in zip(kinds, IDS, strict=False)])
         for _ in range(times):
-            for token in self.pair.claim(by, ClaimOrder("w1", 1, draws.LEASE_MS)):
+            for token in self.claimed(by, ClaimOrder("w1", 1, draws.LEASE_MS)):
                 self.call(by, "release", [draws.released(token, (0, False))])
 
     @when(never)
@@ -220,19 +225,19 @@ class Histories(RuleBasedStateMachine):
     @rule(by=BY, order=draws.ORDER)
     def claim(self, by: By, order: ClaimOrder) -> None:
         """Claim items, by a reply or as an offer; perhaps with a request that was made before."""
-        self.pair.claim(by, order)
+        self.claimed(by, order)
 
     @when(has_work)
     @rule(by=BY, offer=one_of(0, draws.OFFER_MS))
     def claim_all(self, by: By, offer: int) -> None:
         """Claim whatever there is."""
-        self.pair.claim(by, ClaimOrder("w1", 9, draws.LEASE_MS, offer))
+        self.claimed(by, ClaimOrder("w1", 9, draws.LEASE_MS, offer))
 
     @when(has_work)
     @rule(by=BY, words=few(draws.DONE_WITH_IT))
     def work(self, by: By, words: list[tuple[str, Any]]) -> None:
         """Claim items and be done with them, one way or another."""
-        tokens = self.pair.claim(by, ClaimOrder("w2", len(words), draws.LEASE_MS))
+        tokens = self.claimed(by, ClaimOrder("w2", len(words), draws.LEASE_MS))
         for token, (verb, said) in zip(tokens, words, strict=False):
             if verb:
                 self.report(by, verb, [draws.reported(verb, token, said)])
