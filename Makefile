@@ -48,6 +48,10 @@ test-long: install ## Walk 2,000 random histories of 100 steps
 test-planted: install ## Plant known defects one by one; each must turn the suite red
 	@$(BIN)/python tests/planted/run.py
 
+.PHONY: test-faults
+test-faults: install ## Break streams, workers and servers in every way we know; prints a table of fault and result
+	@FULL=1 $(BIN)/python -m pytest tests/acceptance tests/faults --timeout 400 $(ARGS)
+
 .PHONY: chaos
 chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
 	@PYTHONPATH=tests $(BIN)/python -m chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
@@ -59,7 +63,8 @@ verify: install ## Check style, types, imports and generated files; changes noth
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/python protos/generate.py --check
-	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m docs.generate --check
+	@$(BIN)/python -m benchmarks.report --check
 	@echo "verify: all checks passed"
 
 .PHONY: fix
@@ -73,11 +78,39 @@ proto: install ## Generate the Python stubs from the protos
 
 .PHONY: docs
 docs: install ## Generate the pages that repeat code
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 .PHONY: load
-load: install ## Drain N=50000 work items with W=1 worker processes and check that each ended exactly once
-	@$(BIN)/python -m benchmarks.load --items $${N:-50000} --workers $${W:-1}
+load: install ## Put the load PROFILE=drain on a server and check that every item ended exactly once; flags with ARGS="..."
+	@$(BIN)/bloge-load $${PROFILE:-drain} $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: install ## Install what ours is measured beside, each in an environment of its own
+	@$(BIN)/python -m benchmarks.peers.install
+
+.PHONY: bench
+bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md
+	@results=benchmarks/results/bench-$$(date -u +%Y%m%dT%H%M%SZ).jsonl; status=0; \
+	  $(BIN)/python -m benchmarks.compare --out $$results || status=1; \
+	  $(BIN)/python -m benchmarks.scale --out $$results || status=1; \
+	  $(BIN)/python -m benchmarks.report $$results; exit $$status
+
+.PHONY: bench-smoke
+bench-smoke: install ## Run every benchmark with tiny sizes, with those peers that are installed
+	@results=$$(mktemp -d) && $(BIN)/python -m benchmarks.compare --smoke --out $$results/bench.jsonl \
+	  && $(BIN)/python -m benchmarks.scale --smoke --out $$results/bench.jsonl && rm -r $$results
+
+.PHONY: bench-foreach
+bench-foreach: install ## Measure what deciding costs in a foreach over N=5000 items
+	@$(BIN)/python -m benchmarks.foreach $${N:-5000}
+
+.PHONY: bench-streams
+bench-streams: install ## Measure what STREAMS=1000 idle streams cost one server in memory and processor time
+	@$(BIN)/python -m benchmarks.streams --streams $${STREAMS:-1000}
+
+.PHONY: bench-cancel
+bench-cancel: install ## Measure the time from a Cancel call until the handler notices
+	@$(BIN)/python -m benchmarks.cancel
 
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again
@@ -85,5 +118,5 @@ lock: install ## Pin the third-party dependencies again
 
 .PHONY: clean
 clean: ## Remove .venv, caches and ./data
-	@rm -rf $(VENV) data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) benchmarks/.cache benchmarks/peers/bullmq/node_modules data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

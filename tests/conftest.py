@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.cluster import ClusterProcesses, running_cluster
-from support.server import ServerProcess, running_process
+from support.server import ServerProcess, running_process, running_server
 from support.store_process import running_store
 
 # Timing on shared machines says nothing about the code: examples have no deadline of their own.
@@ -50,6 +50,14 @@ def server_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerP
 def server_address(server_process: ServerProcess) -> str:
     """Address of the control plane that all tests share."""
     return server_process.address
+
+
+@pytest.fixture(scope="session")
+def hasty_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server whose offers lapse soon, that pings often, and whose topics take three items."""
+    flags = ("--offer-lease-seconds", "0.5", "--ping-seconds", "0.2", "--backlog-limit", "3")
+    with running_server(tmp_path_factory.mktemp("hasty"), *flags, "--drain-seconds", "0") as address:
+        yield address
 
 
 @pytest.fixture

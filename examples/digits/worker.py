@@ -49,8 +49,7 @@ def make_worker(options: argparse.Namespace) -> Worker:
             except ValueError as error:
                 raise Reject(str(error)) from error  # the images will not be better next time
             ctx.progress({"digits": digits})
-            if ctx.wait_cancelled(_pause(batch)):
-                break  # the lease is over, so nobody will read the output
+            ctx.raise_if_cancelled(wait=_pause(batch))  # half of the digits are no output
         return {"digits": digits}
 
     return worker

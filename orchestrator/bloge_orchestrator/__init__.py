@@ -1,7 +1,8 @@
 """BLOGE graphs: DSL, compiler and executions."""
 
-from bloge_orchestrator.builder import GraphBuilder, expr
-from bloge_orchestrator.compiler import CompiledGraph, CompiledNode, check_source, compile_source, compile_spec
+from bloge_orchestrator.builder import Body, GraphBuilder, expr
+from bloge_orchestrator.compiled import CompiledGraph, CompiledNode
+from bloge_orchestrator.compiler import check_source, compile_file, compile_source, compile_spec
 from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Severity, Stage
 from bloge_orchestrator.errors import (
     ControlPlaneUnreachableError,
@@ -19,6 +20,7 @@ from bloge_orchestrator.orchestrator import Orchestrator
 from bloge_orchestrator.remote import RemoteWorkerOperator
 
 __all__ = [
+    "Body",
     "CompiledGraph",
     "CompiledNode",
     "ControlPlaneUnreachableError",
@@ -46,6 +48,7 @@ __all__ = [
     "Severity",
     "Stage",
     "check_source",
+    "compile_file",
     "compile_source",
     "compile_spec",
     "expr",

@@ -1,68 +1,84 @@
 """Compiles a graph: its text, its Python twin, or its recorded form, against the operators of this process."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
-from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Stage
+from bloge_orchestrator.compiled import CompiledGraph, link
+from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid
 from bloge_orchestrator.dsl import parse_graph
-from bloge_orchestrator.dsl.source import Place
-from bloge_orchestrator.dsl.tree import GraphDeclaration, NodeDeclaration
-from bloge_orchestrator.graph import GraphSpec, NodeKind, NodeSpec
-from bloge_orchestrator.graph_json import content_hash
-from bloge_orchestrator.lowering import Problems, TooManyProblemsError, lower_graph
-from bloge_orchestrator.operators import LocalOperator, OperatorRegistry
-from bloge_orchestrator.remote import RemoteWorkerOperator
-from bloge_orchestrator.suggestions import did_you_mean
+from bloge_orchestrator.dsl.tree import GraphDeclaration
+from bloge_orchestrator.graph import GraphSpec, NodeSpec
+from bloge_orchestrator.graph_files import FilesOnDisk, GraphFiles, NoFiles
+from bloge_orchestrator.lowering import PassOverError, Problems, check_operator, lower_graph
+from bloge_orchestrator.operators import OperatorRegistry
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledNode:
-    """A node and what does its work: an operator of this process, the remote one, or None for a transform."""
+def compile_file(path: str | Path, *, registry: OperatorRegistry) -> CompiledGraph:
+    """Compile the graph in a file of UTF-8 text; what it imports is looked up beside it.
 
-    spec: NodeSpec
-    operator: LocalOperator | RemoteWorkerOperator | None
+    Args:
+        path: The file.
+        registry: The operators of this process. Remote nodes are not looked up in it.
 
+    Raises:
+        GraphInvalid: If the graph has errors; carries them all, and the warnings.
+        OSError: If the file cannot be read.
+        UnicodeDecodeError: If it is not UTF-8.
 
-@dataclass(frozen=True)
-class CompiledGraph:
-    """A graph without errors, ready to be executed. `diagnostics` holds its warnings."""
-
-    spec: GraphSpec
-    nodes: Mapping[str, CompiledNode]
-    diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
-
-    @cached_property
-    def content_hash(self) -> str:
-        """The content hash of the graph, however it was written."""
-        return content_hash(self.spec)
+    """
+    text = Path(path).read_bytes().decode("utf-8-sig")
+    return compile_source(text, filename=str(path), registry=registry, files=FilesOnDisk())
 
 
-def compile_source(text: str, *, filename: str, registry: OperatorRegistry) -> CompiledGraph:
+def compile_source(
+    text: str, *, filename: str, registry: OperatorRegistry, files: GraphFiles | None = None
+) -> CompiledGraph:
     """Compile the text of a graph.
 
     Args:
         text: The text; any text at all.
-        filename: How to name the text in messages.
+        filename: How to name the text in messages; imports are looked up beside it.
         registry: The operators of this process. Remote nodes are not looked up in it.
+        files: Where imported graphs come from; without it, a graph that imports another one has an error.
 
     Raises:
         GraphInvalid: If the graph has errors; carries them all, and the warnings.
 
     """
-    spec, problems = _check_text(text, registry)
-    if spec is None or problems.has_errors():
-        raise GraphInvalid(problems.in_order(), source=text, filename=filename)
-    return _link(spec, registry, problems.in_order())
+    spec, problems = _check_text(text, filename, registry, files)
+    return link(_sound(spec, problems, text, filename), registry, problems.in_order())
 
 
-def check_source(text: str, *, registry: OperatorRegistry | None = None) -> tuple[Diagnostic, ...]:
-    """Find everything that is wrong with the text of a graph; without a registry, operators are not looked up."""
-    return _check_text(text, registry)[1].in_order()
+def read_source(text: str, *, filename: str, files: GraphFiles | None = None) -> GraphSpec:
+    """Give the specification of the graph in a text, without looking its operators up.
+
+    The arguments are those of `compile_source`.
+
+    Raises:
+        GraphInvalid: If the graph has errors; carries them all, and the warnings.
+
+    """
+    spec, problems = _check_text(text, filename, None, files)
+    return _sound(spec, problems, text, filename)
+
+
+def check_source(
+    text: str,
+    *,
+    filename: str = "<graph>",
+    registry: OperatorRegistry | None = None,
+    files: GraphFiles | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Find everything that is wrong with the text of a graph; without a registry, operators are not looked up.
+
+    The other arguments are those of `compile_source`.
+    """
+    return _check_text(text, filename, registry, files)[1].in_order()
 
 
 def check_declaration(
-    declaration: GraphDeclaration, *, registry: OperatorRegistry | None = None
+    declaration: GraphDeclaration, *, registry: OperatorRegistry | None = None, files: GraphFiles | None = None
 ) -> tuple[GraphSpec, tuple[Diagnostic, ...]]:
     """Check a graph that was built in Python; gives its specification and its warnings.
 
@@ -71,11 +87,12 @@ def check_declaration(
 
     """
     problems = Problems()
-    spec = _check(declaration, registry, problems)
+    name = f"<graph {declaration.name}>"
+    spec = _check(declaration, name, registry, files, problems)
     # The places of its expressions count in their own texts, which nobody could look up.
-    found = tuple(replace(diagnostic, line=None, column=None) for diagnostic in problems.in_order())
+    found = tuple(each if each.file else replace(each, line=None, column=None) for each in problems.in_order())
     if spec is None or problems.has_errors():
-        raise GraphInvalid(found, filename=f"<graph {declaration.name}>")
+        raise GraphInvalid(found, filename=name)
     return spec, found
 
 
@@ -87,59 +104,45 @@ def compile_spec(spec: GraphSpec, *, registry: OperatorRegistry) -> CompiledGrap
 
     """
     problems = Problems()
-    for node in spec.nodes:
-        _check_operator(node, None, registry, problems)
+    for node in _every_node(spec.nodes):
+        check_operator(node, None, registry, problems)
     if problems.has_errors():
         raise GraphInvalid(problems.in_order(), filename=f"<graph {spec.name}>")
-    return _link(spec, registry, ())
+    return link(spec, registry)
 
 
-def _check_text(text: str, registry: OperatorRegistry | None) -> tuple[GraphSpec | None, Problems]:
+def _every_node(nodes: tuple[NodeSpec, ...]) -> Iterator[NodeSpec]:
+    for node in nodes:
+        yield node
+        yield from _every_node(node.inside)
+
+
+def _check_text(
+    text: str, filename: str, registry: OperatorRegistry | None, files: GraphFiles | None
+) -> tuple[GraphSpec | None, Problems]:
     parsed = parse_graph(text)
-    problems = Problems(parsed.problems)
-    return (None if parsed.graph is None else _check(parsed.graph, registry, problems)), problems
-
-
-def _check(declaration: GraphDeclaration, registry: OperatorRegistry | None, problems: Problems) -> GraphSpec | None:
+    problems = Problems()
     try:
-        spec = lower_graph(declaration, problems)
-        if registry is not None:
-            _check_operators(spec, declaration, registry, problems)
-    except TooManyProblemsError:
-        return None
+        problems.take(parsed.problems)
+    except PassOverError:
+        return None, problems
+    return (None if parsed.graph is None else _check(parsed.graph, filename, registry, files, problems)), problems
+
+
+def _sound(spec: GraphSpec | None, problems: Problems, text: str, filename: str) -> GraphSpec:
+    if spec is None or problems.has_errors():
+        raise GraphInvalid(problems.in_order(), source=text, filename=filename)
     return spec
 
 
-def _check_operators(
-    spec: GraphSpec, declaration: GraphDeclaration, registry: OperatorRegistry, problems: Problems
-) -> None:
-    places = {
-        member.id: member.operator.place
-        for member in reversed(declaration.members)
-        if isinstance(member, NodeDeclaration) and not member.operator.subgraph
-    }
-    for node in spec.nodes:
-        if node.id in places:
-            _check_operator(node, places[node.id], registry, problems)
-
-
-def _check_operator(node: NodeSpec, place: Place | None, registry: OperatorRegistry, problems: Problems) -> None:
-    if node.kind is NodeKind.LOCAL and registry.lookup(node.operator_ref) is None:
-        message = f"operator {node.operator_ref} is not registered{did_you_mean(node.operator_ref, registry.names())}"
-        problems.error(Stage.COMPILE, "unknown-operator", message, place, node.id)
-
-
-def _link(spec: GraphSpec, registry: OperatorRegistry, warnings: tuple[Diagnostic, ...]) -> CompiledGraph:
-    return CompiledGraph(
-        spec, {node.id: CompiledNode(node, _operator(node, registry)) for node in spec.nodes}, warnings
-    )
-
-
-def _operator(node: NodeSpec, registry: OperatorRegistry) -> LocalOperator | RemoteWorkerOperator | None:
-    match node.kind:
-        case NodeKind.LOCAL:
-            return registry.lookup(node.operator_ref)
-        case NodeKind.REMOTE:
-            return RemoteWorkerOperator.of(node)
-        case NodeKind.TRANSFORM:
-            return None
+def _check(
+    declaration: GraphDeclaration,
+    filename: str,
+    registry: OperatorRegistry | None,
+    files: GraphFiles | None,
+    problems: Problems,
+) -> GraphSpec | None:
+    try:
+        return lower_graph(declaration, problems, files=files or NoFiles(), filename=filename, registry=registry)
+    except PassOverError:
+        return None

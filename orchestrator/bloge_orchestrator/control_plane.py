@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from random import Random
 from typing import Self
@@ -18,8 +18,10 @@ from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import ops_service_pb2_grpc, work_item_pb2, work_item_service_pb2_grpc
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
 from bloge_orchestrator.backoff import FullJitter
-from bloge_orchestrator.errors import ControlPlaneUnreachableError, InvalidAddressError
+from bloge_orchestrator.errors import InvalidAddressError
+from bloge_orchestrator.operations_client import OperationsClient
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeWatch
+from bloge_orchestrator.telling import told
 
 DEFAULT_ADDRESS = "127.0.0.1:7070"
 """Where the server is if nothing says otherwise."""
@@ -46,11 +48,6 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
-_UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
-
-_GRPC_PREAMBLE = re.compile(r".*(?:error: |remote host: )")
-"""What gRPC says before it comes to the point."""
-
 _PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.SERVER_DRAINING, Reason.BACKLOG_FULL})
 """Refusals that time mends."""
 
@@ -92,6 +89,7 @@ class ControlPlane:
         self._items = work_item_service_pb2_grpc.WorkItemServiceStub(self._channel)
         self._ops = ops_service_pb2_grpc.OpsServiceStub(self._channel)
         self.outcomes = OutcomeWatch(self._items, self._random)
+        self.operations = OperationsClient(self._channel, self.address)
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,13 +111,8 @@ class ControlPlane:
         """
         # An empty message is a valid HealthCheckRequest: it asks for the server as a whole.
         call = self._channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
-        try:
+        with self._told():
             await call(b"", timeout=_CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _UNREACHABLE:
-                raise self._unreachable(error) from error
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                raise ControlPlaneUnreachableError(self.address, "what answers there is no bloge-server") from error
 
     # ---- work items ----
 
@@ -244,21 +237,8 @@ class ControlPlane:
         with self._told():
             return await self._ops.AdoptLateOutput(request, timeout=_CALL_SECONDS)
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what gRPC raises into what this class raises."""
-        try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            told = from_rpc_error(error)
-            # A server that is there says itself, with details, that its store is not.
-            if error.code() in _UNREACHABLE and not told.metadata and told.retry_delay_seconds is None:
-                raise self._unreachable(error) from error
-            raise told from error
-
-    def _unreachable(self, error: grpc.aio.AioRpcError) -> ControlPlaneUnreachableError:
-        details = error.details() or error.code().name
-        return ControlPlaneUnreachableError(self.address, _GRPC_PREAMBLE.sub("", details))
+    def _told(self) -> AbstractContextManager[None]:
+        return told(self.address)
 
 
 def _batches(items: _Specs) -> Iterator[list[work_item_pb2.WorkItemSpec]]:

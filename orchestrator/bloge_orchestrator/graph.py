@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeAlias
 
 from bloge_orchestrator.expressions import Expression
 from bloge_orchestrator.operators import Json
@@ -19,6 +20,12 @@ class NodeKind(StrEnum):
     """By a worker, through a work item."""
     TRANSFORM = "TRANSFORM"
     """Nowhere: its evaluated input is its output."""
+    BRANCH = "BRANCH"
+    """Nowhere: it chooses which of its targets run. Its output is the list of their ids."""
+    FOREACH = "FOREACH"
+    """By the nodes inside it, once for each item of a list."""
+    SUBGRAPH = "SUBGRAPH"
+    """By the nodes of another graph."""
 
 
 class BackoffStrategy(StrEnum):
@@ -36,6 +43,24 @@ class OnDeadLetter(StrEnum):
     """Wait for a replay or the suspend deadline."""
     RESUME_WITH_FAILURE = "RESUME_WITH_FAILURE"
     """Resume at once with the failure."""
+
+
+class OnItemFailure(StrEnum):
+    """What an item that fails does to its foreach."""
+
+    FAIL = "FAIL"
+    """The foreach fails at once; what runs of the other items is withdrawn."""
+    CONTINUE = "CONTINUE"
+    """The other items go on; the failed one is null in the output."""
+
+
+class SubgraphScope(StrEnum):
+    """What the inside of a sub-graph sees."""
+
+    ISOLATED = "ISOLATED"
+    """The sub-graph's input, as `ctx`."""
+    PARENT = "PARENT"
+    """The nodes around it too, and the `ctx` around it with the sub-graph's input laid over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +92,57 @@ class TypeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchArm:
+    """`value -> target`: the nodes that run if the value equals the branch's subject."""
+
+    value: Expression
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchSpec:
+    """What a branch decides on. `inclusive` takes every arm that fits, otherwise the first one counts."""
+
+    subject: Expression
+    arms: tuple[BranchArm, ...]
+    otherwise: tuple[str, ...] = ()
+    inclusive: bool = False
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every node that the branch may choose, once."""
+        return tuple(dict.fromkeys(each for targets in (*self._of_arms(), self.otherwise) for each in targets))
+
+    def _of_arms(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(arm.targets for arm in self.arms)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeachSpec:
+    """What a foreach repeats. Its body sees the nodes around it, and the item and its index by their names."""
+
+    items: Expression
+    item_name: str
+    body: "tuple[NodeSpec, ...]"
+    index_name: str | None = None
+    max_concurrency: int | None = None
+    """How many items may be in work at a time; 1 for one after the other, None for all."""
+    on_item_failure: OnItemFailure = OnItemFailure.FAIL
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphSpec:
+    """The graph that a sub-graph node stands for, as a whole: an execution records what it runs."""
+
+    graph: "GraphSpec"
+    scope: SubgraphScope = SubgraphScope.ISOLATED
+
+
+Construct: TypeAlias = BranchSpec | ForeachSpec | SubgraphSpec
+"""What a node has that is no operator."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node. `depends_on` holds the explicit dependencies first, then those found in its expressions."""
 
@@ -83,6 +159,19 @@ class NodeSpec:
     on_dead_letter: OnDeadLetter = OnDeadLetter.KEEP_SUSPENDED
     worker_topic: str | None = None
     output: TypeSpec | None = None
+    construct: Construct | None = None
+    """Set exactly for a branch, a foreach and a sub-graph."""
+
+    @property
+    def inside(self) -> "tuple[NodeSpec, ...]":
+        """The nodes of a foreach or a sub-graph; none for other nodes."""
+        match self.construct:
+            case ForeachSpec():
+                return self.construct.body
+            case SubgraphSpec():
+                return self.construct.graph.nodes
+            case _:
+                return ()
 
     @property
     def attributes(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The canonical JSON form of a graph: what an execution records, and what its content hash is taken from.
 
-Durations are whole milliseconds, expressions their canonical text. Keys are sorted, absent parts left out.
+Durations are whole milliseconds, expressions their canonical text. Keys are sorted, absent parts left out. The graphs
+of sub-graph nodes stand once each in `graphs`, by their content hash, which is what the nodes name.
 """
 
 import hashlib
@@ -17,12 +18,19 @@ from bloge_orchestrator.expressions import Expression
 from bloge_orchestrator.expressions.formatter import format_expression
 from bloge_orchestrator.graph import (
     BackoffStrategy,
+    BranchArm,
+    BranchSpec,
+    Construct,
     Fallback,
+    ForeachSpec,
     GraphSpec,
     NodeKind,
     NodeSpec,
     OnDeadLetter,
+    OnItemFailure,
     RetryPolicy,
+    SubgraphScope,
+    SubgraphSpec,
     TypeSpec,
 )
 from bloge_orchestrator.operators import Json
@@ -38,21 +46,15 @@ class GraphFormatError(ValueError):
 
 
 def content_hash(graph: GraphSpec) -> str:
-    """SHA-256 of the canonical form, in hexadecimal: equal for graphs that mean the same, however written."""
-    return hashlib.sha256(encode_graph(graph)).hexdigest()
+    """SHA-256 of the canonical form without `graphs`, in hexadecimal: equal for graphs that mean the same."""
+    return _Encoder().hash_of(graph)
 
 
 def encode_graph(graph: GraphSpec) -> bytes:
     """Write the canonical form, UTF-8; `decode_graph` gives an equal graph back."""
-    document = _present(
-        format=FORMAT,
-        name=graph.name,
-        nodes=[_encode_node(node) for node in graph.nodes],
-        schemas={name: _encode_type(schema) for name, schema in graph.schemas.items()},
-        input=_optional(_encode_type, graph.input),
-        output=_optional(_encode_type, graph.output),
-    )
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    encoder = _Encoder()
+    document = encoder.graph(graph)
+    return _written({**document, "graphs": encoder.graphs} if encoder.graphs else document)
 
 
 def decode_graph(document: bytes | str) -> GraphSpec:
@@ -63,54 +65,161 @@ def decode_graph(document: bytes | str) -> GraphSpec:
 
     """
     try:
-        return _decode_graph(json.loads(document))
+        return _decode(json.loads(document))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError, GraphInvalid) as error:
         raise GraphFormatError(f"not a recorded graph of format {FORMAT}: {error!r}") from error
 
 
-def _decode_graph(document: Mapping[str, Any]) -> GraphSpec:
+def _decode(document: Mapping[str, Any]) -> GraphSpec:
     if document["format"] != FORMAT:
         raise GraphFormatError(f"the format is {document['format']}")
-    return GraphSpec(
-        name=document["name"],
-        nodes=tuple(_decode_node(node) for node in document["nodes"]),
-        schemas={name: _decode_type(schema) for name, schema in document["schemas"].items()},
-        input=_optional(_decode_type, document.get("input")),
-        output=_optional(_decode_type, document.get("output")),
-    )
+    return _Decoder(document.get("graphs", {})).graph(document)
 
 
-def _encode_node(node: NodeSpec) -> dict[str, Json]:
-    return _present(
-        id=node.id,
-        operatorRef=node.operator_ref,
-        kind=node.kind.value,
-        input={name: format_expression(expression) for name, expression in node.input.items()},
-        locals=[[name, format_expression(expression)] for name, expression in node.locals.items()],
-        dependsOn=list(node.depends_on),
-        timeoutMs=_optional(to_milliseconds, node.timeout),
-        retry=_encode_retry(node.retry),
-        fallback=_optional(lambda fallback: {"value": fallback.value}, node.fallback),
-        onDeadLetter=node.on_dead_letter.value,
-        workerTopic=node.worker_topic,
-        output=_optional(_encode_type, node.output),
-    )
+def _written(document: Json) -> bytes:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _decode_node(node: Mapping[str, Any]) -> NodeSpec:
-    return NodeSpec(
-        id=node["id"],
-        operator_ref=node["operatorRef"],
-        kind=NodeKind(node["kind"]),
-        input=_decode_expressions(node["input"].items()),
-        locals=_decode_expressions(node["locals"]),
-        depends_on=tuple(node["dependsOn"]),
-        timeout=_optional(from_milliseconds, node.get("timeoutMs")),
-        retry=_decode_retry(node["retry"]),
-        fallback=_optional(lambda fallback: Fallback(fallback["value"]), node.get("fallback")),
-        on_dead_letter=OnDeadLetter(node["onDeadLetter"]),
-        worker_topic=node.get("workerTopic"),
-        output=_optional(_decode_type, node.get("output")),
+class _Encoder:
+    """Writes a graph; collects the graphs of its sub-graph nodes in `graphs`."""
+
+    def __init__(self) -> None:
+        self.graphs: dict[str, Json] = {}
+        self._hashes: dict[int, str] = {}
+
+    def hash_of(self, graph: GraphSpec) -> str:
+        """Give the content hash of a graph."""
+        return hashlib.sha256(_written(self.graph(graph))).hexdigest()
+
+    def graph(self, graph: GraphSpec) -> dict[str, Json]:
+        """Write a graph without the graphs it holds."""
+        return _present(
+            format=FORMAT,
+            name=graph.name,
+            nodes=[self._node(node) for node in graph.nodes],
+            schemas={name: _encode_type(schema) for name, schema in graph.schemas.items()},
+            input=_optional(_encode_type, graph.input),
+            output=_optional(_encode_type, graph.output),
+        )
+
+    def _node(self, node: NodeSpec) -> dict[str, Json]:
+        return _present(
+            id=node.id,
+            operatorRef=node.operator_ref,
+            kind=node.kind.value,
+            input={name: format_expression(expression) for name, expression in node.input.items()},
+            locals=[[name, format_expression(expression)] for name, expression in node.locals.items()],
+            dependsOn=list(node.depends_on),
+            timeoutMs=_optional(to_milliseconds, node.timeout),
+            retry=_encode_retry(node.retry),
+            fallback=_optional(lambda fallback: {"value": fallback.value}, node.fallback),
+            onDeadLetter=node.on_dead_letter.value,
+            workerTopic=node.worker_topic,
+            output=_optional(_encode_type, node.output),
+            construct=_optional(self._construct, node.construct),
+        )
+
+    def _construct(self, construct: Construct) -> dict[str, Json]:
+        match construct:
+            case BranchSpec():
+                return _encode_branch(construct)
+            case ForeachSpec():
+                return _present(
+                    items=format_expression(construct.items),
+                    item=construct.item_name,
+                    index=construct.index_name,
+                    body=[self._node(node) for node in construct.body],
+                    maxConcurrency=construct.max_concurrency,
+                    onItemFailure=construct.on_item_failure.value,
+                )
+            case SubgraphSpec(graph, scope):
+                return {"graph": self._shared(graph), "scope": scope.value}
+
+    def _shared(self, graph: GraphSpec) -> str:
+        if id(graph) not in self._hashes:
+            document = self.graph(graph)
+            key = hashlib.sha256(_written(document)).hexdigest()
+            self._hashes[id(graph)], self.graphs[key] = key, document
+        return self._hashes[id(graph)]
+
+
+class _Decoder:
+    """Reads graphs; those of sub-graph nodes are read once each."""
+
+    def __init__(self, documents: Mapping[str, Any]) -> None:
+        self._documents = documents
+        self._graphs: dict[str, GraphSpec] = {}
+
+    def graph(self, document: Mapping[str, Any]) -> GraphSpec:
+        """Read a graph."""
+        return GraphSpec(
+            name=document["name"],
+            nodes=self._nodes(document["nodes"]),
+            schemas={name: _decode_type(schema) for name, schema in document["schemas"].items()},
+            input=_optional(_decode_type, document.get("input")),
+            output=_optional(_decode_type, document.get("output")),
+        )
+
+    def _nodes(self, nodes: Iterable[Mapping[str, Any]]) -> tuple[NodeSpec, ...]:
+        return tuple(self._node(node) for node in nodes)
+
+    def _node(self, node: Mapping[str, Any]) -> NodeSpec:
+        kind = NodeKind(node["kind"])
+        return NodeSpec(
+            id=node["id"],
+            operator_ref=node["operatorRef"],
+            kind=kind,
+            input=_decode_expressions(node["input"].items()),
+            locals=_decode_expressions(node["locals"]),
+            depends_on=tuple(node["dependsOn"]),
+            timeout=_optional(from_milliseconds, node.get("timeoutMs")),
+            retry=_decode_retry(node["retry"]),
+            fallback=_optional(lambda fallback: Fallback(fallback["value"]), node.get("fallback")),
+            on_dead_letter=OnDeadLetter(node["onDeadLetter"]),
+            worker_topic=node.get("workerTopic"),
+            output=_optional(_decode_type, node.get("output")),
+            construct=self._construct(kind, node.get("construct")),
+        )
+
+    def _construct(self, kind: NodeKind, construct: Json) -> Construct | None:
+        match kind:
+            case NodeKind.BRANCH:
+                return _decode_branch(construct)
+            case NodeKind.FOREACH:
+                return ForeachSpec(
+                    items=_expression(construct["items"]),
+                    item_name=construct["item"],
+                    body=self._nodes(construct["body"]),
+                    index_name=construct.get("index"),
+                    max_concurrency=construct.get("maxConcurrency"),
+                    on_item_failure=OnItemFailure(construct["onItemFailure"]),
+                )
+            case NodeKind.SUBGRAPH:
+                return SubgraphSpec(self._shared(construct["graph"]), SubgraphScope(construct["scope"]))
+            case NodeKind.LOCAL | NodeKind.REMOTE | NodeKind.TRANSFORM:
+                return None
+
+    def _shared(self, key: str) -> GraphSpec:
+        if key not in self._graphs:
+            self._graphs[key] = self.graph(self._documents[key])
+        return self._graphs[key]
+
+
+def _encode_branch(branch: BranchSpec) -> dict[str, Json]:
+    return {
+        "on": format_expression(branch.subject),
+        "arms": [{"value": format_expression(arm.value), "targets": list(arm.targets)} for arm in branch.arms],
+        "otherwise": list(branch.otherwise),
+        "inclusive": branch.inclusive,
+    }
+
+
+def _decode_branch(branch: Mapping[str, Any]) -> BranchSpec:
+    return BranchSpec(
+        subject=_expression(branch["on"]),
+        arms=tuple(BranchArm(_expression(arm["value"]), tuple(arm["targets"])) for arm in branch["arms"]),
+        otherwise=tuple(branch["otherwise"]),
+        inclusive=branch["inclusive"],
     )
 
 

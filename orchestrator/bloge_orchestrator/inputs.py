@@ -21,13 +21,19 @@ def evaluate_input(node: NodeSpec, context: EvaluationContext) -> dict[str, Json
 
     """
     for name, expression in node.locals.items():
-        value = _evaluate(node, name, expression, context)
+        value = evaluate_field(node, name, expression, context)
         context = replace(context, locals={**context.locals, name: value})
-    return {name: _evaluate(node, name, expression, context) for name, expression in node.input.items()}
+    return {name: evaluate_field(node, name, expression, context) for name, expression in node.input.items()}
 
 
-def _evaluate(node: NodeSpec, name: str, expression: Expression, context: EvaluationContext) -> Json:
+def evaluate_field(node: NodeSpec, field: str, expression: Expression, context: EvaluationContext) -> Json:
+    """Evaluate one expression of a node.
+
+    Raises:
+        ExpressionError: If it has no value; the message names the node and the field.
+
+    """
     try:
         return evaluate(expression, context)
     except ExpressionError as error:
-        raise ExpressionError(f"{node.id}.{name}: {error.message}", error.line, error.column) from error
+        raise ExpressionError(f"{node.id}.{field}: {error.message}", error.line, error.column) from error

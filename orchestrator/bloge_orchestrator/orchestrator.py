@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
-from bloge_orchestrator.compiler import CompiledGraph, compile_spec
+from bloge_orchestrator.compiled import CompiledGraph
+from bloge_orchestrator.compiler import compile_spec
 from bloge_orchestrator.control_plane import ADDRESS_VARIABLE, DEFAULT_ADDRESS, ControlPlane, checked_address
 from bloge_orchestrator.errors import InvalidExecutionError
 from bloge_orchestrator.execution.happenings import Begun, CancelAsked

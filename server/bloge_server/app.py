@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -14,15 +14,19 @@ from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
 from bloge_server.http import app as http_app
-from bloge_server.http import health, metrics
+from bloge_server.http import health, journal, metrics
+from bloge_server.http.gateway import routes as gateway
+from bloge_server.http.gateway.calls import Calls
 from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
+from bloge_server.rpc.boundary import InProcess
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
 from bloge_server.services.cancels import CancelWatch
 from bloge_server.services.depths import Depths
+from bloge_server.services.event_feed import EventFeed
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.presence import Presence
@@ -56,11 +60,12 @@ class App:
             probe=self._probe,
             replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
+            journal_events=settings.journal_events,
             limits=TopicLimits(settings.backlog_limit, settings.dead_letter_limit, settings.dead_letter_policy.upper()),
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        self._sweeper = Sweeper(self.store.sweep, probe=self._probe)
+        self._sweeper = Sweeper(self.store.sweep_each, self.store.together, probe=self._probe)
         self._outcomes = Outcomes(self.store)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
@@ -75,16 +80,23 @@ class App:
         self._workers = WorkerService(self.store, self._pump, self._presence, stream_settings)
         self._cancels = CancelWatch(self._probe)
         work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
-        operations = OpsService(self.store, settings.max_payload_bytes)
+        feed = EventFeed(self.store, keeps_any=settings.journal_events > 0)
+        operations = OpsService(self.store, settings.max_payload_bytes, feed)
         self._server, self._health = rpc_server.build(self._workers, work_items, operations)
         self._readiness = Readiness(self.store.ping)
-        self._http = self._build_http() if settings.http_listen != OFF else None
+        calls = cast("Calls", InProcess(self._workers, work_items, operations))
+        self._http = self._build_http(calls, feed, release) if settings.http_listen != OFF else None
         self._wire()
 
-    def _build_http(self) -> HttpServer:
+    def _build_http(self, calls: Calls, feed: EventFeed, release: str) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
         depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
-        routes = [*health.routes(self._readiness), *metrics.routes(self._metrics, depths)]
+        routes = [
+            *health.routes(self._readiness),
+            *metrics.routes(self._metrics, depths),
+            *gateway.routes(calls, release),
+            *journal.routes(feed),
+        ]
         return HttpServer(http_app.build(routes, hosts))
 
     def _wire(self) -> None:

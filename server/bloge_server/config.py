@@ -24,7 +24,7 @@ class Settings(BaseModel):
     listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7070"
     """Where to serve gRPC: `host:port`, port 0 for any free one, or `unix:/path`."""
     http_listen: Annotated[str, Field(pattern=_HTTP_ADDRESS)] = "127.0.0.1:7080"
-    """Where to serve HTTP (metrics, health, readiness): `host:port`, port 0 for any free one, `unix:/path`,
+    """Where to serve HTTP (JSON gateway, metrics, health): `host:port`, port 0 for any free one, `unix:/path`,
     or `off`."""
     http_hosts: str = ""
     """Further names by which HTTP requests may call the server, parted by commas. Beside loopback names, which are
@@ -63,6 +63,9 @@ class Settings(BaseModel):
     """How long a stopping server still takes reports of its sessions."""
     retention_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 86_400.0
     """How long a finished item can be read, from the acknowledgement of its outcome."""
+    journal_events: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """How many events of each topic are kept for live views (`bloge journal`), for as long as finished items are, about
+    70 bytes each; batches keep at least 100 calls. 0: none, which saves the store some time."""
     max_payload_bytes: Annotated[int, Field(ge=1024, le=1_310_720)] = 1_048_576
     """The largest payload and the largest output. An item is read with both, so more would not fit a reply."""
     backlog_limit: Annotated[int, Field(ge=0)] = 0

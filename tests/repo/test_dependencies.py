@@ -11,7 +11,7 @@ from .repository import ROOT, text, tracked
 ALLOWED = {
     "protos": {"protobuf", "grpcio", "googleapis-common-protos"},
     "worker_sdk": {"bloge-protos"},
-    "orchestrator": {"bloge-worker-sdk", "lark", "click", "rich"},
+    "orchestrator": {"bloge-worker-sdk", "lark", "click", "rich", "rpds-py"},
     "server": {
         "bloge-protos",
         "grpcio-health-checking",

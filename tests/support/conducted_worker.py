@@ -1,7 +1,8 @@
 """A worker process that a test conducts: `python -m support.conducted_worker ADDRESS NAMESPACE [flags]`.
 
 It says what it does on standard output, one line each: `connected`, `begin ITEM FENCE`, `end ITEM FENCE`,
-`stop ITEM FENCE`. It hears on standard input: `go ITEM` lets the handler of an item return.
+`stop ITEM FENCE SECONDS` (when, on the monotonic clock), `healthy` and `sick` as that changes. It hears on standard
+input: `go ITEM` lets the handler of an item return.
 """
 
 import argparse
@@ -11,12 +12,12 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
 from typing import Any
 
 from bloge_worker import BusinessError, WorkContext, Worker
 
 TOPIC = "topic"
+_PROBE_SECONDS = 0.05
 
 
 class Gates:
@@ -59,12 +60,18 @@ class Handlers:
 
     def register(self, worker: Worker) -> None:
         """Have a worker run them."""
-        for name in ("echo", "gate", "async_gate", "block", "spin", "refuse"):
+        for name in ("echo", "nap", "gate", "async_gate", "block", "spin", "fail", "refuse"):
             worker.handler(TOPIC, operator=name)(getattr(self, name))
 
     async def echo(self, ctx: WorkContext) -> object:
         """Return at once."""
         self._begin(ctx)
+        return self._end(ctx)
+
+    async def nap(self, seconds: float, ctx: WorkContext) -> object:
+        """Take a moment."""
+        self._begin(ctx)
+        await asyncio.sleep(seconds)
         return self._end(ctx)
 
     def gate(self, ctx: WorkContext) -> object:
@@ -79,7 +86,7 @@ class Handlers:
         try:
             await asyncio.to_thread(_wait_in_steps, self._gates.of(ctx.item_id), ctx)
         except asyncio.CancelledError:
-            say("stop", ctx.item_id, ctx.fence)
+            say("stop", ctx.item_id, ctx.fence, time.monotonic())
             raise
         return self._end(ctx)
 
@@ -96,6 +103,11 @@ class Handlers:
         while time.monotonic() < end:
             sum(range(1000))
         return self._end(ctx)
+
+    async def fail(self, ctx: WorkContext) -> object:
+        """Report a failure that may be retried."""
+        self._begin(ctx)
+        raise ValueError("as the test says")
 
     async def refuse(self, ctx: WorkContext) -> object:
         """Report a business error."""
@@ -120,11 +132,21 @@ async def run(worker: Worker) -> None:
     """Work until told to stop, and say when there is a session."""
     running = asyncio.create_task(worker.run())
     await asyncio.sleep(0)
-    with suppress(Exception):
-        await worker.connected()
-        say("connected")
+    await worker.connected()
+    say("connected")
+    watching = asyncio.create_task(watch_health(worker))
     await running
-    say("ended")
+    watching.cancel()
+
+
+async def watch_health(worker: Worker) -> None:
+    """Say when a liveness probe would begin to fail, and to succeed again."""
+    told = False
+    while True:
+        if worker.healthy is not told:
+            told = worker.healthy
+            say("healthy" if told else "sick")
+        await asyncio.sleep(_PROBE_SECONDS)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Executions whose actions are carried out by the test."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +12,9 @@ from bloge_orchestrator.execution.failure import Failure, NodeError
 from bloge_orchestrator.execution.happenings import Begun, Happening, OperatorFailed, OperatorReturned, OutcomeArrived
 from bloge_orchestrator.execution.plan import Plan
 from bloge_orchestrator.execution.state import ExecutionState
-from bloge_orchestrator.execution.work_items import ItemOutcome
+from bloge_orchestrator.execution.work_items import ItemOutcome, item_id_of
 from bloge_orchestrator.operators import Json
+from support.graph_files import FilesInMemory
 
 START_MS = 1_800_000_000_000
 
@@ -24,9 +26,10 @@ def registry() -> OperatorRegistry:
     return operators
 
 
-def compiled(members: str) -> CompiledGraph:
-    """Compile a graph of these members."""
-    return compile_source(f"graph g {{\n{members}\n}}", filename="g.bloge", registry=registry())
+def compiled(members: str, **files: str) -> CompiledGraph:
+    """Compile a graph of these members; `files` are graphs beside it, by name."""
+    beside = FilesInMemory({f"{name}.bloge": text for name, text in files.items()})
+    return compile_source(f"graph g {{\n{members}\n}}", filename="g.bloge", registry=registry(), files=beside)
 
 
 def remote(node_id: str, settings: str = "") -> str:
@@ -68,7 +71,16 @@ class Simulation:
 
     def outcome(self, node_id: str, kind: OutcomeKind, number: int = 1, **members: Any) -> Decision:
         """Let an outcome of one of a node's items arrive."""
-        return self.take(OutcomeArrived("t", ItemOutcome(f"e-1.{node_id}.{number}", node_id, kind, **members)))
+        item_id = item_id_of("e-1", node_id, number)
+        return self.take(OutcomeArrived("t", ItemOutcome(item_id, node_id, kind, **members)))
+
+    def completes(self, node_id: str, output: Json = None, number: int = 1) -> Decision:
+        """Let a worker complete one of a node's items."""
+        return self.outcome(node_id, OutcomeKind.COMPLETED, number, output=json.dumps(output).encode())
+
+    def business_error(self, node_id: str, code: str = "NO") -> Decision:
+        """Let a worker fail a node's item with a business error."""
+        return self.outcome(node_id, OutcomeKind.FAILED, error=NodeError(code, "no", business=True))
 
     def types(self, node_id: str | None = None) -> list[str]:
         """Return the types of the events, of all or of one node, without their prefix."""

@@ -88,6 +88,10 @@ class Relay(worker_service_pb2_grpc.WorkerServiceServicer):
                     yield frame
         except grpc.aio.AioRpcError as error:
             await context.abort(error.code(), error.details() or "", error.trailing_metadata())
+        except asyncio.CancelledError:
+            if not call.cancelled():
+                raise
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
         finally:
             self._open.discard(call)
             upwards.cancel()

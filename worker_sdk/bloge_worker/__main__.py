@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 after a drain, 1 if the worker was refused or cannot run, 2 if it was not found.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    options = make_parser().parse_args(given)
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         if options.reload:
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the command's arguments."""
     parser = argparse.ArgumentParser(
         prog="bloge-worker",
         description="Run the worker that a module defines. SIGTERM or SIGINT drains it, a second stops it at once.",
@@ -57,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("worker", metavar="module:worker", help="where the Worker is, for example shop.handlers:worker")
-    parser.add_argument("--address", help="the server, host:port or unix:/path")
-    parser.add_argument("--namespace", help="whose work items it runs")
+    parser.add_argument("--address", metavar="ADDRESS", help="the server, host:port or unix:/path")
+    parser.add_argument("--namespace", metavar="NAME", help="whose work items it runs")
     parser.add_argument("--slots", type=int, metavar="N", help="how many items it holds at once")
     parser.add_argument(
         "--drain-grace", type=float, metavar="SECONDS", help="how long held items may still run once a drain begins"

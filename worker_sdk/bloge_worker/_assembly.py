@@ -55,7 +55,7 @@ class Engine:
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._loop_watch = LoopWatch(self._loop, clock)
         self._inbox = Inbox()
-        self._core = WorkerCore(self._config, handlers.topics(), Random())
+        self._core = WorkerCore(self._config, handlers.topic_limits(self._config.slots), Random())
         self._dispatcher = self._make_dispatcher(handlers)
         self._keeper = LeaseKeeper(
             core=self._core,

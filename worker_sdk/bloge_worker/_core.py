@@ -1,7 +1,7 @@
 """What a worker decides: which session to keep, what to run, stop and say. No I/O, no threads, no clock."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 from random import Random
 
@@ -34,11 +34,11 @@ class WorkerCore:
 
     Args:
         config: the worker's settings.
-        worker_topics: the topics to serve.
+        topic_limits: the topics to serve, with how many items of each can run at once.
         random: gives all jitter.
     """
 
-    def __init__(self, config: WorkerConfig, worker_topics: list[str], random: Random) -> None:
+    def __init__(self, config: WorkerConfig, topic_limits: Mapping[str, int], random: Random) -> None:
         self.holdings = Holdings(random)
         self.sessions_opened = 0
         self.max_payload_bytes = DEFAULT_MAX_PAYLOAD
@@ -46,7 +46,7 @@ class WorkerCore:
         self.heard_at = -inf
         """When a frame last came from the server, in whatever session."""
         self._config = config
-        self._topics = worker_topics
+        self._topic_limits = topic_limits
         self._silence_limit = WELCOME_TIMEOUT
         self._backoff = Backoff(random)
         self._connect_at = inf
@@ -99,7 +99,7 @@ class WorkerCore:
             case "ping":
                 session.take_ping(response.ping)
             case "draining":
-                self._asked_to_leave(session, response.draining, now)
+                self._server_leaves(session, response.draining, now)
             case _:
                 _log.debug("a frame of a kind that this SDK does not know")
 
@@ -173,6 +173,7 @@ class WorkerCore:
 
     def flush(self, now: float) -> Effects:
         """Return what is to be done, and forget it."""
+        starts = self.holdings.take_starts(now)
         for session in self._sessions.values():
             self._send(session, *session.control_frames())
         if self._active is not None:
@@ -180,7 +181,7 @@ class WorkerCore:
         elif self._twin.is_due(now):
             self._effects.unary = self._twin.take(self.holdings, now)
         effects, self._effects = self._effects, Effects()
-        effects.starts, self.holdings.starts = self.holdings.starts, []
+        effects.starts = starts
         effects.cancels, self.holdings.cancels = self.holdings.cancels, []
         return effects
 
@@ -191,8 +192,8 @@ class WorkerCore:
             session.asked(now)
             self._send(session, frame)
         if not self._drain.begun and not session.leaving:
-            grant = session.credits.grant(len(holdings.leases), holdings.leases.payload_bytes)
-            if grant is not None:
+            held = holdings.leases
+            if (grant := session.credits.grant(len(held), held.payload_bytes, held.by_topic)) is not None:
                 self._send(session, work_stream_pb2.WorkRequest(credits=grant))
 
     def _open_session(self, now: float) -> None:
@@ -201,13 +202,13 @@ class WorkerCore:
         session = Session(
             number=self._last_number,
             opened_at=now,
-            credits=CreditWindow(self._config.slots, self._config.max_held_bytes),
-            named=nameable(self.holdings.leases.live()),
+            credits=CreditWindow(self._config.slots, self._config.max_held_bytes, self._topic_limits),
+            named=nameable(self.holdings.leases.kept()),
             last_heard=now,
         )
         self._sessions[session.number] = session
         self._effects.opens.append(session.number)
-        self._send(session, session.hello(self._config, self._topics))
+        self._send(session, session.hello(self._config, list(self._topic_limits)))
 
     def _welcomed(self, session: Session, welcome: work_stream_pb2.Welcome, now: float) -> None:
         if session.welcomed_at is not None:
@@ -238,14 +239,13 @@ class WorkerCore:
         if is_new:
             self.holdings.offered(session, offers.leases, now, draining=self._drain.begun)
 
-    def _asked_to_leave(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
-        if draining.worker:
-            _log.warning("told to leave: %s", draining.reason or "no reason given")
-            self.drain(now, self._config.drain_grace)
-        elif not session.leaving:
-            self._server_leaves(session, draining, now)
-
     def _server_leaves(self, session: Session, draining: work_stream_pb2.Draining, now: float) -> None:
+        if draining.worker:
+            _log.warning("asked to leave: %s", draining.reason or "an operator says so")
+            self.drain(now, self._config.drain_grace)
+            return
+        if session.leaving:
+            return
         session.leaving = True
         self._note_health(session, now)
         self._plan_session(StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)

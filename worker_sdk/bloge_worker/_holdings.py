@@ -63,12 +63,21 @@ class Holdings:
             held = self.leases.describe(lease, now, default, jitter)
             items += 1
             payload_bytes += held.payload_bytes
+            session.credits.offered_of(held.key[0])
             if draining:
                 self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
             elif self._is_news(held):
                 self.leases.hold(held)
                 self.starts.append(held)
         session.credits.offered(items, payload_bytes)
+
+    def take_starts(self, now: float) -> list[HeldLease]:
+        """Return the leases to run. One that was lost in the turn in which it came is over before it began."""
+        starts, self.starts = self.starts, []
+        for held in starts:
+            if held.lost is not None:
+                self.finished(held, None, now)
+        return [held for held in starts if held.lost is None]
 
     def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
@@ -85,7 +94,7 @@ class Holdings:
                 # The next attempt wants to know how far this one came, and this is the last chance to tell.
                 held.progress_sent = None
                 self.reports.add_beat(held, now)
-        self.reports.add(final)
+        self.reports.add(final, held.run_context)
 
     def progressed(self, held: HeldLease, details: bytes) -> None:
         """Take progress of a handler. Only the newest is sent."""
@@ -147,7 +156,7 @@ class Holdings:
 
     def lose(self, held: HeldLease, reason: str) -> None:
         """Stop the handler of a lease that is over, if it has not ended by itself meanwhile."""
-        if held.lost in (None, DRAINING) and held in self.leases:
+        if held.is_kept and held in self.leases:
             held.lost = reason
             self.cancels.append((held, reason))
 
@@ -175,7 +184,7 @@ class Holdings:
         held = beat.held
         if beat.carries_progress:
             held.progress_sent = None
-        if held.lost is None:
+        if held.is_kept:
             self.leases.extend(held, beat.sent_at, seconds_of(verdict.lease_duration), jitter)
             if held.progress is not None:
                 self.reports.add_beat(held, now)

@@ -4,7 +4,7 @@ import collections.abc
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bloge_worker._scalars import SCALARS, Binder, bind_enum, bind_literal, described, is_enum
@@ -157,9 +157,21 @@ def _validating_binder(annotation: type, validate: Callable[[Any], Any]) -> Bind
         try:
             return validate(value)
         except ValueError as error:
-            raise PayloadError(f"{at}: not a {annotation.__name__}: {error}") from error
+            raise PayloadError(_complaint(annotation, error, at)) from error
 
     return bind
+
+
+def _complaint(annotation: type, error: ValueError, at: str) -> str:
+    """Return what a model says, without the producer's data, which pydantic would repeat."""
+    listed = getattr(error, "errors", None)
+    if not callable(listed):
+        return f"{at}: not a {annotation.__name__}: {error}"
+    return "; ".join(f"{at}{_place(each['loc'])}: {each['msg']}" for each in listed())
+
+
+def _place(parts: Iterable[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
 
 
 def _list_binder(binder: Binder | None) -> Binder:

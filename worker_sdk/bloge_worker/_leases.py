@@ -1,12 +1,13 @@
 """The leases a worker holds, and the clock that says until when it may trust them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
 
 from bloge.remote_workers.errors import Reason
-from bloge.remote_workers.v1 import lease_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_item_pb2
 from bloge_worker._durations import seconds_of
 
 MARGIN = 3.0
@@ -56,6 +57,8 @@ class HeldLease:
     """Details that wait to be sent."""
     progress_sent: bytes | None = None
     """Details on their way; the next ones wait for the verdict."""
+    run_context: work_item_pb2.TraceContext | None = field(default=None, repr=False)
+    """The trace context below the span of its run, if there is one."""
 
     @property
     def stop_at(self) -> float:
@@ -74,6 +77,11 @@ class HeldLease:
     @property
     def _margin(self) -> float:
         return min(MARGIN, self.duration / 3)
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether to keep the lease alive: while it is not over, or its handler unwinds before it goes back."""
+        return self.lost is None or self.lost == DRAINING
 
     def keep_progress(self) -> None:
         """Let progress that may not have arrived wait again, unless newer progress does."""
@@ -95,6 +103,8 @@ class LeaseBook:
         self.next_check = inf
         """When `check` has something to do at the earliest."""
         self.payload_bytes = 0
+        self.by_topic: Counter[str] = Counter()
+        """How many are held of each topic."""
         self._random = random
         self._by_token: dict[str, HeldLease] = {}
         self._newest: dict[tuple[str, str], HeldLease] = {}
@@ -118,6 +128,10 @@ class LeaseBook:
     def live(self) -> list[HeldLease]:
         """Return the leases that are not over."""
         return [held for held in self._by_token.values() if held.lost is None]
+
+    def kept(self) -> list[HeldLease]:
+        """Return the leases that are to be kept alive."""
+        return [held for held in self._by_token.values() if held.is_kept]
 
     def newest(self, key: tuple[str, str]) -> HeldLease | None:
         """Return the latest claim of an item that is held."""
@@ -152,6 +166,7 @@ class LeaseBook:
         """Hold a lease."""
         self._by_token[held.token] = self._newest[held.key] = held
         self.payload_bytes += held.payload_bytes
+        self.by_topic[held.key[0]] += 1
         if held.heartbeat_at < self.next_check or held.stop_at < self.next_check:
             self.next_check = min(held.heartbeat_at, held.stop_at)
 
@@ -162,6 +177,7 @@ class LeaseBook:
         if self._newest.get(held.key) is held:
             del self._newest[held.key]
         self.payload_bytes -= held.payload_bytes
+        self.by_topic[held.key[0]] -= 1
         return True
 
     def extend(self, held: HeldLease, sent_at: float, duration: float, jitter: float) -> None:
@@ -182,7 +198,8 @@ class LeaseBook:
         for held in self._by_token.values():
             if not held.confirmed and held.sent_at >= since:
                 held.duration = min(held.duration, offer_duration)
-                self.next_check = min(self.next_check, held.stop_at)
+                held.heartbeat_at = min(held.heartbeat_at, since)  # Whoever can ask first, asks.
+                self.next_check = min(self.next_check, held.heartbeat_at, held.stop_at)
 
     def check(self, now: float) -> tuple[list[HeldLease], list[HeldLease]]:
         """Return the leases to heartbeat and the leases whose handlers must be stopped, and plan the next check."""
@@ -190,7 +207,7 @@ class LeaseBook:
         expired: list[HeldLease] = []
         self.next_check = inf
         jitter = self.draw_jitter()
-        for held in self.live():
+        for held in self.kept():
             if now >= held.stop_at:
                 expired.append(held)
                 continue

@@ -8,6 +8,7 @@ from collections.abc import Callable, MutableMapping
 from math import inf
 from typing import Any
 
+from bloge.remote_workers.tracing import trace_id_of
 from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker._payload import Payload, encode_json
 from bloge_worker.errors import ProgressTooLarge
@@ -157,7 +158,10 @@ class WorkContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once the lease is over: stop, nothing that is returned will count.
+        """True once the run is to stop: raise something, for example with `raise_if_cancelled`.
+
+        Do not return half of the work: what is returned is taken for the whole output, and counts if nobody has taken
+        over by then.
 
         An `async` handler is cancelled besides, and a process is killed; a thread must look here or wait.
         """
@@ -171,6 +175,18 @@ class WorkContext:
     def wait_cancelled(self, timeout: float | None = None) -> bool:
         """Block until the run is cancelled or `timeout` seconds have passed; return whether it is. For threads."""
         return self._cancellation.wait(timeout)
+
+    def raise_if_cancelled(self, wait: float = 0.0) -> None:
+        """Leave the handler if the run is cancelled. For threads; call it now and then, or instead of `time.sleep`.
+
+        Args:
+            wait: seconds to wait for the cancellation first.
+
+        Raises:
+            asyncio.CancelledError: the run is cancelled. It passes `except Exception`; let it out of the handler.
+        """
+        if self.cancelled or (wait and self.wait_cancelled(wait)):
+            raise asyncio.CancelledError(self.cancel_reason)
 
     async def until_cancelled(self) -> None:
         """Return once the run is cancelled. For `async` code that the cancellation does not reach by itself."""
@@ -198,7 +214,7 @@ class WorkContext:
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
-        """A logger whose records carry item_id, worker_topic, fence and attempt."""
+        """A logger whose records carry item_id, worker_topic, fence, attempt, and execution_id, trace_id if known."""
         if self._log is None:
             self._log = item_logger(self._lease, _HANDLER_LOGGER)
         return self._log
@@ -212,7 +228,8 @@ def item_logger(lease: lease_pb2.Lease, logger: logging.Logger) -> "logging.Logg
         "fence": lease.fence,
         "attempt": lease.attempt,
     }
-    return _ItemLogger(logger, facts)
+    by_whom = {"execution_id": lease.spec.execution_id, "trace_id": trace_id_of(lease.spec.trace_context)}
+    return _ItemLogger(logger, {**facts, **{name: value for name, value in by_whom.items() if value}})
 
 
 class _ItemLogger(logging.LoggerAdapter[logging.Logger]):

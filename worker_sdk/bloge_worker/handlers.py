@@ -100,8 +100,14 @@ class HandlerRegistry:
 
     def capacity(self, slots: int) -> int:
         """Return how many items are worth holding at once: no more than the handlers' limits let run."""
-        limits = [handler.most_runs for handler in self]
-        return min(slots, sum(each for each in limits if each)) if all(limits) else slots
+        return min(slots, sum(self.topic_limits(slots).values()))
+
+    def topic_limits(self, slots: int) -> dict[str, int]:
+        """Return the topics, sorted, with how many items of each are worth holding at once."""
+        limits = dict.fromkeys(self.topics(), 0)
+        for handler in self:
+            limits[handler.worker_topic] += handler.most_runs or slots
+        return {topic: min(limit, slots) for topic, limit in limits.items()}
 
     def topics(self) -> list[str]:
         """Return the topics that have handlers, sorted."""

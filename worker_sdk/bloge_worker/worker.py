@@ -120,10 +120,10 @@ class Worker:
     ) -> Callable[[Function], Function]:
         """Register the decorated function for a topic.
 
-        The function takes the input (its decoded JSON, bound to the annotated dataclass, TypedDict or pydantic model)
-        and, as a parameter named `ctx` or annotated `WorkContext`, the context; either may be left out. It returns a
-        JSON-able output, or raises `RetryLater`, `Reject`, `BusinessError` or `Release`; any other exception is a
-        failure that is retried within the node's budget.
+        The function takes the input (its decoded JSON, made into the type that its parameter is annotated with) and, as
+        a parameter named `ctx` or annotated `WorkContext`, the context; either may be left out. It returns a JSON-able
+        output, or raises `RetryLater`, `Reject`, `BusinessError` or `Release`; any other exception is a failure that is
+        retried within the node's budget.
 
         Args:
             worker_topic: the topic to serve.
@@ -132,7 +132,8 @@ class Worker:
                 killed when the lease is lost, for native code that holds the interpreter lock and for `def` that must
                 be stoppable. The function must then be importable by its name.
             concurrency: how many items it runs at once; None: as many as there are slots, for processes as many as
-                there are processors. Items over the limit wait, under their lease, in a slot.
+                there are processors. Items over the limit wait, under their lease, in a slot; where every handler of a
+                topic has a limit, the worker asks for no more items of the topic than these sum up to.
             raw: the input is the payload's bytes as enqueued, and returned bytes are the output as they are.
 
         Raises:
@@ -168,9 +169,9 @@ class Worker:
             WorkerRefused: the server refused the first session for good, for example for a missing permission.
             WorkerClosed: the worker has run before.
         """
-        engine = self._start()
-        with drain_on_signals(first=self._begin_drain, then=engine.stop):
-            await engine.wait()
+        # Before the worker starts: a signal in between would end the process with leases in its hands.
+        with drain_on_signals(first=self._begin_drain, then=self._stop):
+            await self._start().wait()
 
     async def drain(self) -> None:
         """Take no new work, let held items finish within the grace, hand back the rest, and end. Idempotent."""
@@ -237,6 +238,10 @@ class Worker:
     def _close_health(self) -> None:
         if self._health is not None:
             self._health.close()
+
+    def _stop(self) -> None:
+        if self._engine is not None:
+            self._engine.stop()
 
     def _begin_drain(self) -> None:
         if self._engine is not None:

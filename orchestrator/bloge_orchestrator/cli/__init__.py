@@ -1,14 +1,21 @@
-"""The `bloge` command: validates and runs graphs, and settles dead letters.
+"""The `bloge` command: validates, formats, draws and runs graphs, and operates the control plane.
 
 Exit codes: 0 done, 1 the graph or the act failed, 2 bad usage or an invalid graph, 3 no control plane, 130 interrupted.
 """
 
 import click
 
+from bloge_orchestrator.cli.audit import audit
 from bloge_orchestrator.cli.dead_letters import dead_letters
+from bloge_orchestrator.cli.format import format_files
+from bloge_orchestrator.cli.items import items
+from bloge_orchestrator.cli.journal import journal
 from bloge_orchestrator.cli.problems import TellingGroup
+from bloge_orchestrator.cli.render import render
 from bloge_orchestrator.cli.run import run
+from bloge_orchestrator.cli.topics import topics
 from bloge_orchestrator.cli.validate import validate
+from bloge_orchestrator.cli.workers import workers
 
 __all__ = ["main"]
 
@@ -16,9 +23,8 @@ __all__ = ["main"]
 @click.group(cls=TellingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bloge-orchestrator", prog_name="bloge")
 def main() -> None:
-    """Validate and run graphs whose remote nodes run on workers, and settle dead letters."""
+    """Validate, format, draw and run graphs whose remote nodes run on workers, and operate the control plane."""
 
 
-main.add_command(validate)
-main.add_command(run)
-main.add_command(dead_letters)
+for command in (validate, format_files, render, run, topics, workers, items, dead_letters, journal, audit):
+    main.add_command(command)

@@ -18,11 +18,13 @@ from bloge_orchestrator.cli.options import (
 from bloge_orchestrator.cli.output import on_terminal, print_json
 from bloge_orchestrator.cli.problems import FAILED, INTERRUPTED, BadUsage
 from bloge_orchestrator.cli.run_view import LineView, TableView, print_result
-from bloge_orchestrator.compiler import CompiledGraph, compile_source
+from bloge_orchestrator.compiled import CompiledGraph
+from bloge_orchestrator.compiler import compile_source
 from bloge_orchestrator.diagnostics import GraphInvalid
 from bloge_orchestrator.execution.events import Event, ExecutionStatus, GraphStarted
 from bloge_orchestrator.execution.result import ExecutionResult
 from bloge_orchestrator.execution.runner import OnEvent
+from bloge_orchestrator.graph_files import FilesOnDisk
 from bloge_orchestrator.operators import Json, OperatorRegistry
 from bloge_orchestrator.orchestrator import Orchestrator
 
@@ -62,7 +64,8 @@ def run(file: str, given: str, operators: OperatorRegistry | None, connection: C
 
 def _compiled(file: str, operators: OperatorRegistry | None) -> CompiledGraph:
     try:
-        graph = compile_source(read_text(file), filename=file, registry=operators or OperatorRegistry())
+        registry = operators or OperatorRegistry()
+        graph = compile_source(read_text(file), filename=file, registry=registry, files=FilesOnDisk())
     except GraphInvalid as error:
         unknown = any(each.code == "unknown-operator" for each in error.diagnostics)
         hint = "\npass the local operators with --operators MODULE:REGISTRY" if unknown and operators is None else ""

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bloge_orchestrator.cli.output import cell, new_table, safe
-from bloge_orchestrator.compiler import CompiledGraph
+from bloge_orchestrator.cli.output import cell, counted, new_table, safe
+from bloge_orchestrator.compiled import CompiledGraph
 from bloge_orchestrator.durations import to_milliseconds
 from bloge_orchestrator.execution.events import (
     Event,
@@ -20,6 +20,7 @@ from bloge_orchestrator.execution.events import (
     GraphStarted,
     NodeCompleted,
     NodeEvent,
+    NodeExpanded,
     NodeFailed,
     NodeFellBack,
     NodeResumed,
@@ -131,6 +132,10 @@ def _suspended(event: NodeSuspended) -> str:
     return f"suspended: work item {event.item_id} on topic {event.worker_topic}"
 
 
+def _expanded(event: NodeExpanded) -> str:
+    return "its inside begins" if event.count is None else f"goes over {counted(event.count, 'item')}"
+
+
 def _resumed(event: NodeResumed) -> str:
     by = f" by {event.worker_id}" if event.worker_id else ""
     reason = f", dead letter {event.dead_letter_reason}" if event.dead_letter_reason else ""
@@ -146,6 +151,7 @@ _PHRASES: Mapping[type[Event], Callable[[Any], str]] = {
     GraphCancelled: lambda event: f"cancelled: {event.reason}",
     GraphCompleted: lambda event: f"execution {event.status.value}",
     NodeStarted: lambda event: f"started, attempt {event.attempt}",
+    NodeExpanded: _expanded,
     NodeSuspended: _suspended,
     NodeResumed: _resumed,
     NodeRetried: _retried,

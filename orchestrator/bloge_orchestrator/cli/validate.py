@@ -7,6 +7,7 @@ from bloge_orchestrator.cli.output import counted, print_json
 from bloge_orchestrator.cli.problems import FAILED
 from bloge_orchestrator.compiler import check_source
 from bloge_orchestrator.diagnostics import Diagnostic, Severity, render_all
+from bloge_orchestrator.graph_files import FilesOnDisk
 from bloge_orchestrator.operators import OperatorRegistry
 
 
@@ -15,12 +16,12 @@ from bloge_orchestrator.operators import OperatorRegistry
 @operators_option
 @json_option
 def validate(file: str, operators: OperatorRegistry | None, *, as_json: bool) -> None:
-    """Check the graph in FILE, or on standard input for `-`.
+    """Check the graph in FILE, or on standard input for `-`, and the graphs that it imports.
 
     Ends with 1 if it has errors, with 0 if there are only warnings. Without --operators, operators are not looked up.
     """
     text = read_text(file)
-    diagnostics = check_source(text, registry=operators)
+    diagnostics = check_source(text, filename=file, registry=operators, files=FilesOnDisk())
     valid = not any(each.severity is Severity.ERROR for each in diagnostics)
     if as_json:
         print_json({"file": file, "valid": valid, "diagnostics": [each.to_json() for each in diagnostics]})

@@ -5,13 +5,31 @@ from importlib.resources import files
 
 from lark import Lark
 
-START_RULES = ("graph", "node", "transformation", "schema", "ports", "expression")
-"""The rules a text can be parsed with: a whole graph, one member of it, or one expression."""
+START_RULES = (
+    "file",
+    "import_graph",
+    "node",
+    "branch",
+    "foreach",
+    "foreach_head",
+    "settings",
+    "transformation",
+    "schema",
+    "ports",
+    "type",
+    "expression",
+)
+"""The rules a text can be parsed with: a whole file, one part of it, or one expression."""
 
 
 @cache
-def language() -> Lark:
-    """Build the parser of the grammar; building takes about a quarter of a second."""
+def language(*, keep_all_tokens: bool = False) -> Lark:
+    """Build the parser of the grammar; building takes about a quarter of a second.
+
+    Args:
+        keep_all_tokens: Whether the tree holds every word of the text, as a formatter needs it.
+
+    """
     grammar = files("bloge_orchestrator.dsl").joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
@@ -19,7 +37,8 @@ def language() -> Lark:
         lexer="contextual",
         start=list(START_RULES),
         propagate_positions=True,
-        maybe_placeholders=True,
+        maybe_placeholders=not keep_all_tokens,
+        keep_all_tokens=keep_all_tokens,
     )
 
 

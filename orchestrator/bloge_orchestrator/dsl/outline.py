@@ -1,4 +1,4 @@
-"""The outline of a text that does not parse: its members one by one, so that each can be tried on its own.
+"""The outline of a text that does not parse: its parts one by one, so that each can be tried on its own.
 
 Works on the bare text, in which comments and strings are blank and every brace is a real one.
 """
@@ -11,16 +11,19 @@ from bloge_orchestrator.dsl.refused import REFUSED
 
 _HEADER = re.compile(r"\s*graph\s+(?P<name>[A-Za-z_]\w*)\s*\{")
 _MARK = re.compile(
-    r"""(?P<member>(?m:^)[ \t]*(?:node|transform|schema)[ \t]+\w+[ \t]*(?=[:{]))
+    r"""(?P<member>(?m:^)[ \t]*(?:(?:node|transform|schema|foreach)[ \t]+\w+[ \t]*(?=[:{])|branch[ \t]+(?:on|mode)\b))
       | (?P<open>\{)
       | (?P<close>\})
       | (?P<other>[^\s{},]+)""",
     re.VERBOSE,
 )
+_OPEN_NEXT = re.compile(r"\s*\{")
 _WORD = re.compile(r"\s*(?P<word>[^\s{}:(]*)")
 
 MEMBER_RULES = {
     "node": "node",
+    "branch": "branch",
+    "foreach": "foreach",
     "transform": "transformation",
     "schema": "schema",
     "input": "ports",
@@ -31,7 +34,7 @@ MEMBER_RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One member of a graph: from `start` up to `end`. `closed` is False if the next member came before its `}`."""
+    """One part of a graph: from `start` up to `end`. `closed` is False if the next member came before its `}`."""
 
     keyword: str
     start: int
@@ -54,7 +57,7 @@ def outline(bare: str, start: int) -> Outline | None:
     header = _HEADER.match(bare, start)
     if header is None:
         return None
-    chunks = tuple(_chunks(bare, header.end()))
+    chunks = tuple(parts(bare, header.end(), len(bare)))
     end = chunks[-1].end if chunks and chunks[-1].keyword == "}" else None
     members = chunks if end is None else chunks[:-1]
     return Outline(header["name"], header.start("name"), members, end)
@@ -67,10 +70,10 @@ def first_word(bare: str, start: int) -> tuple[str, int]:
     return match["word"], match.start("word")
 
 
-def _chunks(bare: str, position: int) -> Iterator[Chunk]:
-    """Walk over the braces; the last chunk is the graph's own `}` if it is there."""
+def parts(bare: str, position: int, limit: int) -> Iterator[Chunk]:
+    """Give the parts of a block by its braces, from behind its `{` on; the last one is its own `}` if it is there."""
     depth, start = 0, None
-    for mark in _MARK.finditer(bare, position):
+    for mark in _MARK.finditer(bare, position, limit):
         if start is not None and mark["member"] is not None and (depth == 0 or not _may_hold_nodes(bare, start)):
             yield _chunk(bare, start, mark.start(), closed=False)
             depth, start = 0, None
@@ -79,6 +82,8 @@ def _chunks(bare: str, position: int) -> Iterator[Chunk]:
             depth += mark["open"] is not None
             continue
         depth -= 1
+        if depth == 0 and _OPEN_NEXT.match(bare, mark.end(), limit):  # the brace belonged to an expression
+            continue
         if depth <= 0 and start is not None:
             yield _chunk(bare, start, mark.end() if depth == 0 else mark.start(), closed=depth == 0)
             start = None
@@ -86,7 +91,7 @@ def _chunks(bare: str, position: int) -> Iterator[Chunk]:
             yield Chunk("}", mark.start(), mark.end())
             return
     if start is not None:
-        yield _chunk(bare, start, len(bare), closed=False)
+        yield _chunk(bare, start, limit, closed=False)
 
 
 def _chunk(bare: str, start: int, end: int, *, closed: bool) -> Chunk:
@@ -96,4 +101,4 @@ def _chunk(bare: str, start: int, end: int, *, closed: bool) -> Chunk:
 
 def _may_hold_nodes(bare: str, start: int) -> bool:
     """Tell whether a chunk is of a kind that may have nodes inside: there, `node x :` does not end it."""
-    return first_word(bare, start)[0] in REFUSED
+    return first_word(bare, start)[0] in {"foreach", *REFUSED}

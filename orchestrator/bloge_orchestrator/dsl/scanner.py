@@ -28,11 +28,13 @@ class Scan:
     """A text ready to be parsed.
 
     `code` has blanks for comments, `bare` also for strings. `docs` maps the offset of a declaration to its doc comment.
+    `comments` are the offsets of each comment's start and end.
     """
 
     code: str
     bare: str
     docs: Mapping[int, str]
+    comments: tuple[tuple[int, int], ...]
     problems: tuple[Diagnostic, ...]
 
 
@@ -41,7 +43,9 @@ def scan(source: SourceText) -> Scan:
     scanner = _Scanner(source)
     scanner.run()
     code = "".join(scanner.code)
-    return Scan(code, "".join(scanner.bare), _attach(scanner.docs, code), tuple(scanner.problems))
+    return Scan(
+        code, "".join(scanner.bare), _attach(scanner.docs, code), tuple(scanner.comments), tuple(scanner.problems)
+    )
 
 
 @cache
@@ -56,6 +60,7 @@ class _Scanner:
     bare: list[str] = field(default_factory=list)
     docs: list[tuple[int, str]] = field(default_factory=list)
     """The offset behind each doc comment, and its words."""
+    comments: list[tuple[int, int]] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
     position: int = 0
 
@@ -87,6 +92,7 @@ class _Scanner:
         text = self.source.text
         end = _line_end(text, self.position)
         words = text[self.position : end]
+        self.comments.append((self.position, end))
         if words.startswith("///") and not words.startswith("////"):
             self.docs.append((end, words[3:].strip()))
         self._emit(end, code=_blank(words))
@@ -98,6 +104,7 @@ class _Scanner:
             self._problem("unterminated-comment", "the comment that starts here does not end; close it with `*/`")
             end = len(text)
         words = text[self.position : end]
+        self.comments.append((self.position, end))
         if words.startswith("/**") and not words.startswith("/**/"):
             self.docs.append((end, _DOC_MARGIN.sub("", words[3:-2]).strip()))
         self._emit(end, code=_blank(words))

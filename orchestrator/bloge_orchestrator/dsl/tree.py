@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bloge_orchestrator.dsl.source import Place
-from bloge_orchestrator.expressions import Expression
+from bloge_orchestrator.expressions import Expression, Reference
+from bloge_orchestrator.graph import GraphSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,15 @@ Entry: TypeAlias = Setting | Block | Clause | Output
 
 @dataclass(frozen=True, slots=True)
 class OperatorReference:
-    """What stands behind the colon of a node: an operator's name, or `subgraph("name")`."""
+    """What stands behind the colon of a node: an operator's name, or `subgraph("name")`.
+
+    `graph` is the sub-graph itself if it was given in Python, declared or already checked.
+    """
 
     name: str
     place: Place | None
     subgraph: bool = False
+    graph: "GraphDeclaration | GraphSpec | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,41 @@ class NodeDeclaration:
     operator: OperatorReference
     entries: tuple[Entry, ...]
     place: Place | None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`value -> target` or `value -> [target, target]` inside a branch; `value` is None for `otherwise`."""
+
+    value: Expression | None
+    targets: tuple[Reference, ...]
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchDeclaration:
+    """`branch on subject { choices }`; `mode` is the word behind `mode=`, if there is one."""
+
+    subject: Expression
+    choices: tuple[Choice, ...]
+    place: Place | None
+    mode: Reference | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeachDeclaration:
+    """`foreach id : item in items { settings, members }`; `variables` are the item and, if wanted, its index."""
+
+    id: str
+    variables: tuple[Reference, ...]
+    items: Expression
+    settings: tuple[Setting, ...]
+    members: "tuple[StepDeclaration, ...]"
+    place: Place | None
+    sequential: Place | bool = False
+    """Where the word stands; True if it was said in Python, False if it was not said."""
     doc: str = ""
 
 
@@ -143,7 +183,20 @@ class PortsDeclaration:
     place: Place | None
 
 
-MemberDeclaration: TypeAlias = NodeDeclaration | TransformDeclaration | SchemaDeclaration | PortsDeclaration
+StepDeclaration: TypeAlias = NodeDeclaration | BranchDeclaration | ForeachDeclaration | TransformDeclaration
+"""A member that something happens to when the graph runs: what a foreach may hold too."""
+
+MemberDeclaration: TypeAlias = StepDeclaration | SchemaDeclaration | PortsDeclaration
+
+
+@dataclass(frozen=True, slots=True)
+class ImportDeclaration:
+    """`import "path" as alias`, above the graph."""
+
+    path: str
+    alias: str
+    place: Place | None
+    path_place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +208,4 @@ class GraphDeclaration:
     place: Place | None
     doc: str = ""
     complete: bool = True
+    imports: tuple[ImportDeclaration, ...] = ()

@@ -12,9 +12,13 @@ from bloge_orchestrator.dsl.expression_builder import ExpressionBuilder, ParseHo
 from bloge_orchestrator.dsl.source import Place, SourceText
 from bloge_orchestrator.dsl.tree import (
     Block,
+    BranchDeclaration,
+    Choice,
     Clause,
     Entry,
+    ForeachDeclaration,
     GraphDeclaration,
+    ImportDeclaration,
     ListType,
     MemberDeclaration,
     NamedType,
@@ -26,11 +30,12 @@ from bloge_orchestrator.dsl.tree import (
     Projection,
     SchemaDeclaration,
     Setting,
+    StepDeclaration,
     TransformDeclaration,
     TypeDeclaration,
     TypedField,
 )
-from bloge_orchestrator.expressions import Expression
+from bloge_orchestrator.expressions import Expression, Reference
 
 
 @v_args(inline=True, meta=True)
@@ -42,6 +47,14 @@ class TreeBuilder(ExpressionBuilder):
     ) -> None:
         super().__init__(source, parse_hole, problems)
         self._docs = docs
+
+    def file(self, _: Meta, *parts: ImportDeclaration | GraphDeclaration) -> GraphDeclaration:
+        *imports, graph = parts
+        assert isinstance(graph, GraphDeclaration)
+        return replace(graph, imports=tuple(each for each in imports if isinstance(each, ImportDeclaration)))
+
+    def import_graph(self, _: Meta, keyword: Token, path: Token, _as: Token, alias: Token) -> ImportDeclaration:
+        return ImportDeclaration(self.key(path), str(alias), _place(keyword), _place(path))
 
     def graph(self, meta: Meta, _: Token, name: Token, *members: MemberDeclaration) -> GraphDeclaration:
         return GraphDeclaration(str(name), members, _place(name), doc=self._doc(meta))
@@ -68,6 +81,49 @@ class TreeBuilder(ExpressionBuilder):
 
     def clause(self, _: Meta, name: Token, *_rest: Token | Entry) -> Clause:
         return Clause(str(name), _place(name))
+
+    # ---- branches and loops ----
+
+    def branch(
+        self, meta: Meta, _: Token, mode: Reference | None, _on: Token, subject: Expression, *choices: Choice | None
+    ) -> BranchDeclaration:
+        taken = tuple(choice for choice in choices if choice is not None)
+        return BranchDeclaration(subject, taken, Place(meta.line, meta.column), mode, doc=self._doc(meta))
+
+    def mode(self, _: Meta, _keyword: Token, word: Token) -> Reference:
+        return _reference(word)
+
+    def choice(self, meta: Meta, value: Expression, _: Token, *targets: Token) -> Choice:
+        return Choice(value, tuple(map(_reference, targets)), Place(meta.line, meta.column))
+
+    def other_choice(self, meta: Meta, _keyword: Token, _: Token, *targets: Token) -> Choice:
+        return Choice(None, tuple(map(_reference, targets)), Place(meta.line, meta.column))
+
+    def foreach(self, meta: Meta, head: ForeachDeclaration, *entries: Setting | StepDeclaration) -> ForeachDeclaration:
+        settings = tuple(entry for entry in entries if isinstance(entry, Setting))
+        members = tuple(entry for entry in entries if not isinstance(entry, Setting))
+        return replace(head, settings=settings, members=members, doc=self._doc(meta))
+
+    def foreach_head(
+        self,
+        _: Meta,
+        _keyword: Token,
+        name: Token,
+        variables: tuple[Reference, ...],
+        _in: Token,
+        items: Expression,
+        sequential: Token | None,
+    ) -> ForeachDeclaration:
+        said = False if sequential is None else _place(sequential)
+        return ForeachDeclaration(str(name), variables, items, (), (), _place(name), said)
+
+    def variables(self, _: Meta, *names: Token) -> tuple[Reference, ...]:
+        return tuple(map(_reference, names))
+
+    plain_setting = setting
+
+    def settings(self, _: Meta, *settings: Setting) -> tuple[Setting, ...]:
+        return settings
 
     # ---- transforms ----
 
@@ -108,6 +164,10 @@ class TreeBuilder(ExpressionBuilder):
 
     def _doc(self, meta: Meta) -> str:
         return self._docs.get(meta.start_pos, "")
+
+
+def _reference(name: Token) -> Reference:
+    return Reference(str(name), line=name.line, column=name.column)
 
 
 def _place(token: Token) -> Place:

@@ -15,6 +15,14 @@ class StartLocal:
 
 
 @dataclass(frozen=True, slots=True)
+class StopLocal:
+    """End an attempt of a local node that nobody waits for any more; what it says is not listened to in any case."""
+
+    node_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Enqueue:
     """Enqueue these exact bytes, a `WorkItemSpec`; doing it again changes nothing."""
 
@@ -48,8 +56,17 @@ class WaitUntil:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchDeadline:
+    """Say `DeadlinePassed` at a time, in milliseconds since 1970."""
+
+    node_id: str
+    attempt: int
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Nothing is left to do."""
 
 
-Action = StartLocal | Enqueue | Acknowledge | CancelItem | WaitUntil | Finish
+Action = StartLocal | StopLocal | Enqueue | Acknowledge | CancelItem | WaitUntil | WatchDeadline | Finish

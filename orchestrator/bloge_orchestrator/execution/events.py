@@ -31,6 +31,17 @@ class OutcomeKind(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class SkipCause(StrEnum):
+    """What kind of reason a node was skipped for."""
+
+    NOT_CHOSEN = "NOT_CHOSEN"
+    """A branch did not choose it, or anything it depends on; what depends on it may still run without it."""
+    UPSTREAM_FAILED = "UPSTREAM_FAILED"
+    """What it depends on failed; what depends on it is skipped too."""
+    CANCELLED = "CANCELLED"
+    """The execution was cancelled, or what the node stands in was given up."""
+
+
 class EventError(ValueError):
     """A document is not an event that this version knows."""
 
@@ -93,6 +104,7 @@ class NodeEvent(Event):
     """Something that happened to a node."""
 
     node_id: str
+    """The node's path, which is its id unless it stands inside another node: see `paths`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +114,20 @@ class NodeStarted(NodeEvent):
     TYPE = "NODE_STARTED"
 
     attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeExpanded(NodeEvent):
+    """The inside of a sub-graph or a foreach begins, anew in each attempt. Says all that its output is gathered by."""
+
+    TYPE = "NODE_EXPANDED"
+
+    count: int | None
+    """How many items a foreach has; None for a sub-graph."""
+    size: int
+    """How many nodes there are inside, for each item."""
+    terminals: tuple[str, ...]
+    """Ids of the nodes inside whose outputs can be seen from outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +175,9 @@ class NodeCompleted(NodeEvent):
 
     TYPE = "NODE_COMPLETED"
 
-    output: Json
+    output: Json = None
+    gathered: bool = False
+    """True: the output is made of those of the nodes inside, which are recorded already, and is not repeated here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +206,8 @@ class NodeSkipped(NodeEvent):
     TYPE = "NODE_SKIPPED"
 
     reason: str
+    """For people."""
+    cause: SkipCause
 
 
 NODE_ENDS = (NodeCompleted, NodeFellBack, NodeFailed, NodeSkipped)
@@ -190,6 +220,7 @@ _TYPES = {
         GraphCancelled,
         GraphCompleted,
         NodeStarted,
+        NodeExpanded,
         NodeSuspended,
         NodeResumed,
         NodeRetried,
@@ -202,11 +233,13 @@ _TYPES = {
 _COMMON = frozenset({"sequence", "at_ms", "node_id"})
 _DECODERS: Mapping[tuple[str, str], Any] = {
     ("GRAPH_COMPLETED", "status"): ExecutionStatus,
+    ("NODE_EXPANDED", "terminals"): tuple,
     ("NODE_SUSPENDED", "work_item"): base64.b64decode,
     ("NODE_RESUMED", "outcome"): OutcomeKind,
     ("NODE_RETRIED", "error"): NodeError.from_json,
     ("NODE_FELL_BACK", "error"): NodeError.from_json,
     ("NODE_FAILED", "error"): NodeError.from_json,
+    ("NODE_SKIPPED", "cause"): SkipCause,
 }
 
 
@@ -231,9 +264,11 @@ def _own_names(cls: type[Event]) -> list[str]:
     return [field.name for field in fields(cls) if field.name not in _COMMON]
 
 
-def _encoded(value: Json | bytes | NodeError) -> Json:
+def _encoded(value: Json) -> Json:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
+    if isinstance(value, tuple):
+        return list(value)
     return value.to_json() if isinstance(value, NodeError) else value
 
 

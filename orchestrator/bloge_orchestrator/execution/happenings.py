@@ -60,10 +60,27 @@ class RetryDue:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The timeout of a sub-graph's attempt is over."""
+
+    node_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     """Somebody wants the execution to end."""
 
     reason: str
 
 
-Happening = Begun | OperatorReturned | OperatorFailed | EnqueueRefused | OutcomeArrived | RetryDue | CancelAsked
+Happening = (
+    Begun
+    | OperatorReturned
+    | OperatorFailed
+    | EnqueueRefused
+    | OutcomeArrived
+    | RetryDue
+    | DeadlinePassed
+    | CancelAsked
+)

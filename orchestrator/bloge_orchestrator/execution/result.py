@@ -1,10 +1,13 @@
 """What an execution came to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count, takewhile
 
+from bloge_orchestrator.compiled import CompiledScope
 from bloge_orchestrator.durations import from_milliseconds, to_milliseconds
+from bloge_orchestrator.execution import paths
 from bloge_orchestrator.execution.events import ExecutionStatus
 from bloge_orchestrator.execution.failure import NodeError
 from bloge_orchestrator.execution.plan import Plan
@@ -18,6 +21,7 @@ class NodeResult:
     """What became of one node."""
 
     node_id: str
+    """Its path: `infer`, `sub/infer`, or `loop[3]/infer` for the fourth item of a foreach."""
     operator_ref: str
     kind: NodeKind
     status: NodeStatus
@@ -67,7 +71,7 @@ class ExecutionResult:
     outputs: Mapping[str, Json]
     """By id: the outputs of the nodes that nothing depends on, and of the transforms, as far as there are any."""
     nodes: Mapping[str, NodeResult]
-    """By id, in the order of declaration."""
+    """By path, in the order of declaration, each followed by what has begun inside it."""
     duration: timedelta
 
     def to_json(self) -> dict[str, Json]:
@@ -94,17 +98,38 @@ def result_of(plan: Plan, state: ExecutionState) -> ExecutionResult:
             for node_id in plan.result_nodes
             if state.node(node_id).status.has_output
         },
-        nodes={node.id: node_result(node, state) for node in plan.graph.spec.nodes},
+        nodes={path: node_result(spec, state, path) for path, spec in reached(plan, state)},
         duration=from_milliseconds(state.ended_ms - state.started_ms),
     )
 
 
-def node_result(spec: NodeSpec, state: ExecutionState) -> NodeResult:
-    """Give what became of a node, or where it stands."""
-    node = state.node(spec.id)
+def reached(plan: Plan, state: ExecutionState) -> Iterator[tuple[str, NodeSpec]]:
+    """Give the graph's nodes by path, each followed by those inside it, of every item and attempt that has begun."""
+    yield from _reached(plan.graph.scope, state, paths.GRAPH)
+
+
+def _reached(inside: CompiledScope, state: ExecutionState, scope: str) -> Iterator[tuple[str, NodeSpec]]:
+    for name, node in inside.nodes.items():
+        path = paths.path_of(scope, name)
+        yield path, node.spec
+        if node.inside is not None:
+            for begun in _begun_inside(state, path, node.spec.kind):
+                yield from _reached(node.inside, state, begun)
+
+
+def _begun_inside(state: ExecutionState, path: str, kind: NodeKind) -> Iterator[str]:
+    for attempt in range(1, state.node(path).attempts + 1):
+        indexes: Iterable[int | None] = count() if kind is NodeKind.FOREACH else (None,)
+        scopes = (paths.inside_of(path, attempt, index) for index in indexes)
+        yield from takewhile(state.scopes.__contains__, scopes)
+
+
+def node_result(spec: NodeSpec, state: ExecutionState, path: str | None = None) -> NodeResult:
+    """Give what became of a node, or where it stands; without a path, of a node of the graph itself."""
+    node = state.node(path or spec.id)
     began = node.started_ms is not None and node.ended_ms is not None
     return NodeResult(
-        node_id=spec.id,
+        node_id=path or spec.id,
         operator_ref=spec.operator_ref,
         kind=spec.kind,
         status=node.status,

@@ -7,16 +7,27 @@ from typing import Any, Protocol
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
-from bloge_orchestrator.execution.actions import Acknowledge, Action, CancelItem, Enqueue, Finish, StartLocal, WaitUntil
+from bloge_orchestrator.execution.actions import (
+    Acknowledge,
+    Action,
+    CancelItem,
+    Enqueue,
+    Finish,
+    StartLocal,
+    StopLocal,
+    WaitUntil,
+    WatchDeadline,
+)
 from bloge_orchestrator.execution.decide import Decision, decide
 from bloge_orchestrator.execution.events import Event
 from bloge_orchestrator.execution.failure import NodeError
-from bloge_orchestrator.execution.happenings import EnqueueRefused, Happening, RetryDue
+from bloge_orchestrator.execution.happenings import DeadlinePassed, EnqueueRefused, Happening, RetryDue
 from bloge_orchestrator.execution.journal import Journal
 from bloge_orchestrator.execution.local import run_operator
 from bloge_orchestrator.execution.plan import Plan, execution_context
 from bloge_orchestrator.execution.state import ExecutionState, NodeStatus
 from bloge_orchestrator.operators import LocalOperator, OperatorContext
+from bloge_orchestrator.tracing import EnqueueSpans, execution_span
 
 Clock = Callable[[], int]
 """Gives the time in milliseconds since 1970."""
@@ -66,6 +77,8 @@ class Runner:
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._enqueues: set[asyncio.Task[None]] = set()
+        self._locals: dict[tuple[str, int], asyncio.Task[None]] = {}
+        """The attempts that run, by node and number."""
 
     @property
     def state(self) -> ExecutionState:
@@ -84,19 +97,20 @@ class Runner:
 
         """
         self.post(first)
-        async with asyncio.TaskGroup() as group:
-            while not self._state.finished:
-                await self._step(group)
-            for task in self._tasks:
-                task.cancel()
+        with execution_span(self._plan.graph.spec.name):
+            async with asyncio.TaskGroup() as group:
+                while not self._state.finished:
+                    await self._step(group)
+                for task in self._tasks:
+                    task.cancel()
         return self._state
 
     async def withdraw(self, reason: str) -> None:
         """Cancel the work items that nodes wait for."""
         open_items = [
-            (spec.worker_topic or "", self._state.node(spec.id).items[-1])
-            for spec in self._plan.graph.spec.nodes
-            if self._state.node(spec.id).status is NodeStatus.SUSPENDED
+            (self._plan.node(path).spec.worker_topic or "", node.items[-1])
+            for path, node in self._state.nodes.items()
+            if node.status is NodeStatus.SUSPENDED
         ]
         if open_items:
             await self._items.cancel(open_items, reason)
@@ -135,17 +149,24 @@ class Runner:
             self._enqueues.add(task)
             task.add_done_callback(self._enqueues.discard)
         for action in actions:
-            match action:
-                case StartLocal():
-                    self._start(group, self._run_local(action))
-                case WaitUntil(node_id, due_ms):
-                    self._start(group, self._wait(node_id, due_ms))
-                case Acknowledge(worker_topic, item_id):
-                    self._items.acknowledge(worker_topic, item_id)
-                case Enqueue() | CancelItem() | Finish():
-                    pass
+            self._act_on(group, action)
         if cancels:
             await self._cancel(cancels)
+
+    def _act_on(self, group: asyncio.TaskGroup, action: Action) -> None:
+        match action:
+            case StartLocal(node_id, attempt):
+                self._locals[node_id, attempt] = self._start(group, self._run_local(action))
+            case StopLocal(node_id, attempt):
+                self._stop_local(node_id, attempt)
+            case WaitUntil(node_id, due_ms):
+                self._start(group, self._say_at(due_ms, RetryDue(node_id)))
+            case WatchDeadline(node_id, attempt, due_ms):
+                self._start(group, self._say_at(due_ms, DeadlinePassed(node_id, attempt)))
+            case Acknowledge(worker_topic, item_id):
+                self._items.acknowledge(worker_topic, item_id)
+            case Enqueue() | CancelItem() | Finish():
+                pass  # done for all of them at once, or nothing to be done
 
     def _is_awaited(self, action: Enqueue) -> bool:
         """Tell whether a node still waits for an item; what happened since may have ended that."""
@@ -159,17 +180,26 @@ class Runner:
         return task
 
     async def _run_local(self, action: StartLocal) -> None:
-        node = self._plan.graph.nodes[action.node_id]
+        node = self._plan.node(action.node_id)
         assert isinstance(node.operator, LocalOperator), "the compiler gives every local node one"
         context = OperatorContext(execution_context(self._plan, self._state, action.node_id), action.attempt)
         self.post(await run_operator(node.operator, action, context, node.spec.timeout))
+        self._locals.pop((action.node_id, action.attempt), None)
 
-    async def _wait(self, node_id: str, due_ms: int) -> None:
+    def _stop_local(self, node_id: str, attempt: int) -> None:
+        task = self._locals.pop((node_id, attempt), None)
+        if task is not None:
+            task.cancel()
+
+    async def _say_at(self, due_ms: int, happening: Happening) -> None:
         await asyncio.sleep(max(0, due_ms - self._clock()) / 1000)
-        self.post(RetryDue(node_id))
+        self.post(happening)
 
     async def _enqueue(self, actions: Sequence[Enqueue]) -> None:
-        refusals = await self._items.enqueue([pb.WorkItemSpec.FromString(action.work_item) for action in actions])
+        items = [pb.WorkItemSpec.FromString(action.work_item) for action in actions]
+        spans = EnqueueSpans(items)
+        refusals = await self._items.enqueue(items)
+        spans.end(refusals)
         for action, refusal in zip(actions, refusals, strict=True):
             if refusal is not None:
                 self.post(EnqueueRefused(action.node_id, action.item_id, _refused(refusal)))

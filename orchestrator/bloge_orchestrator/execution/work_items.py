@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,6 +17,8 @@ from bloge_orchestrator.operators import ExecutionContext, Json
 from bloge_orchestrator.remote import RemoteWorkerOperator
 
 _ID_LENGTH = 128
+_IN_ITEM_ID = str.maketrans({"/": "-", "[": "-", "]": "", "#": "--"})
+_MARKS = re.compile("[.-]")
 _DEFAULT_ATTEMPT_TIMEOUT = timedelta(hours=1)
 _LONGEST_ATTEMPT_TIMEOUT = timedelta(days=30)
 _NO_LIMIT = timedelta(0)
@@ -42,15 +45,17 @@ class ItemOutcome:
     worker_id: str = ""
 
 
-def item_id_of(execution_id: str, node_id: str, number: int) -> str:
+def item_id_of(execution_id: str, path: str, number: int) -> str:
     """Give the id of a node's work item: always the same for the same execution, node and number of the item.
 
-    It reads `execution.node.number`, unless that would be too long or could mean two nodes.
+    It reads `execution.node.number`, with the parts of the node's path joined by `-`: `e-1.loop-3-infer.1`. It is a
+    digest if that would be too long, or could mean two nodes because ids in the path have such marks themselves.
     """
-    readable = f"{execution_id}.{node_id}.{number}"
-    if "." not in node_id and len(readable) <= _ID_LENGTH:
+    name = path.translate(_IN_ITEM_ID)
+    readable = f"{execution_id}.{name}.{number}"
+    if not _MARKS.search(path) and len(readable) <= _ID_LENGTH:
         return readable
-    return hashlib.sha256(f"{execution_id}/{node_id}/{number}".encode()).hexdigest()
+    return hashlib.sha256(f"{execution_id}/{path}/{number}".encode()).hexdigest()
 
 
 def work_item(

@@ -16,7 +16,8 @@ from bloge_orchestrator.expressions.values import (
     text,
 )
 
-_LENGTH_MEMBERS = frozenset({"size", "length"})
+LENGTH_MEMBERS = frozenset({"size", "length"})
+"""The members of a list and of a string."""
 
 _COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
     "<": operator.lt,
@@ -39,7 +40,7 @@ def member(target: Json, name: str, *, safe: bool) -> Json:
         if safe:
             return None
         raise OperationError(f"cannot read `{name}` of null; write `?.{name}` if null is expected")
-    if name in _LENGTH_MEMBERS and isinstance(target, list | str):
+    if name in LENGTH_MEMBERS and isinstance(target, list | str):
         return len(target)
     raise OperationError(f"cannot read `{name}` of {described(target)}")
 

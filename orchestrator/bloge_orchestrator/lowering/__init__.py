@@ -1,6 +1,7 @@
 """From declarations to the compiled graph's specification: every rule of the language."""
 
 from bloge_orchestrator.lowering.graphs import lower_graph
-from bloge_orchestrator.lowering.problems import Problems, TooManyProblemsError
+from bloge_orchestrator.lowering.nodes import check_operator
+from bloge_orchestrator.lowering.problems import PassOverError, Problems
 
-__all__ = ["Problems", "TooManyProblemsError", "lower_graph"]
+__all__ = ["PassOverError", "Problems", "check_operator", "lower_graph"]

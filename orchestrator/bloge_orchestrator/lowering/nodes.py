@@ -5,12 +5,23 @@ from enum import StrEnum
 
 from bloge_orchestrator.diagnostics import Stage
 from bloge_orchestrator.dsl.refused import REFUSED, refusal
+from bloge_orchestrator.dsl.source import Place
 from bloge_orchestrator.dsl.tree import Block, Clause, Entry, NodeDeclaration, Output, Setting
 from bloge_orchestrator.expressions import Expression
-from bloge_orchestrator.graph import BackoffStrategy, NodeKind, NodeSpec, OnDeadLetter, RetryPolicy, TypeSpec
+from bloge_orchestrator.graph import (
+    BackoffStrategy,
+    NodeKind,
+    NodeSpec,
+    OnDeadLetter,
+    RetryPolicy,
+    SubgraphScope,
+    TypeSpec,
+)
+from bloge_orchestrator.lowering.context import FileContext
 from bloge_orchestrator.lowering.fields import NAME_PATTERN, Fields
 from bloge_orchestrator.lowering.problems import Problems
 from bloge_orchestrator.lowering.types import lower_type
+from bloge_orchestrator.operators import OperatorRegistry
 from bloge_orchestrator.suggestions import did_you_mean
 
 RETRY_ATTEMPTS_MAX = 1000
@@ -36,38 +47,50 @@ class ExecutionMode(StrEnum):
     REMOTE = "REMOTE"
 
 
-class Scope(StrEnum):
-    """The values of `scope`: what the inside of a sub-graph sees."""
-
-    PARENT = "PARENT"
-    ISOLATED = "ISOLATED"
-
-
-def lower_node(declaration: NodeDeclaration, schemas: Collection[str], problems: Problems) -> NodeSpec:
+def lower_node(declaration: NodeDeclaration, file: FileContext) -> NodeSpec:
     """Check one node and give its specification; what is wrong has its default there.
 
-    `depends_on` holds the explicit dependencies only, unchecked.
+    `depends_on` holds the explicit dependencies only, unchecked; a sub-graph has no graph yet.
     """
-    entries = declaration.entries
-    settings = [entry for entry in entries if isinstance(entry, Setting)]
+    problems = file.problems
+    settings = [entry for entry in declaration.entries if isinstance(entry, Setting)]
     fields = Fields(declaration.id, settings, problems)
+    subgraph = file.subgraphs.is_named(declaration.operator)
     _check_settings(fields, settings)
     _check_entries(declaration, fields, problems)
-    remote = _check_mode(declaration, fields)
-    _check_timeout(declaration, fields, problems, remote=remote)
-    return NodeSpec(
+    remote = _check_mode(declaration, fields, subgraph=subgraph)
+    kind = NodeKind.SUBGRAPH if subgraph else NodeKind.REMOTE if remote else NodeKind.LOCAL
+    _check_kind(declaration, fields, kind)
+    _check_timeout(declaration, kind, fields, problems)
+    node = NodeSpec(
         id=declaration.id,
         operator_ref=declaration.operator.name,
-        kind=NodeKind.REMOTE if remote else NodeKind.LOCAL,
+        kind=kind,
         input=_input(declaration, fields),
         depends_on=tuple(dict.fromkeys(reference.name for reference in fields.names("depends_on"))),
         timeout=fields.duration("timeout"),
         retry=_retry(fields),
         fallback=fields.fallback("fallback"),
-        on_dead_letter=_on_dead_letter(fields, remote=remote),
-        worker_topic=_worker_topic(fields) if remote else None,
-        output=_output(entries, schemas, problems),
+        on_dead_letter=_on_dead_letter(fields),
+        worker_topic=_worker_topic(fields) if kind is NodeKind.REMOTE else None,
+        output=_output(declaration.entries, file.schemas, problems),
     )
+    check_operator(node, declaration.operator.place, file.registry, problems)
+    return node
+
+
+def check_operator(node: NodeSpec, place: Place | None, registry: OperatorRegistry | None, problems: Problems) -> None:
+    """Look the operator of a local node up, if there is a registry."""
+    if registry is None or node.kind is not NodeKind.LOCAL or registry.lookup(node.operator_ref) is not None:
+        return
+    message = f"operator {node.operator_ref} is not registered{did_you_mean(node.operator_ref, registry.names())}"
+    problems.error(Stage.COMPILE, "unknown-operator", message, place, node.id)
+
+
+def scope_of(declaration: NodeDeclaration) -> SubgraphScope:
+    """Give what the inside of a sub-graph sees; what is wrong is told by `lower_node`."""
+    settings = [entry for entry in declaration.entries if isinstance(entry, Setting) and entry.name == "scope"]
+    return Fields(declaration.id, settings, Problems()).word("scope", SubgraphScope) or SubgraphScope.ISOLATED
 
 
 def _check_settings(fields: Fields, settings: list[Setting]) -> None:
@@ -75,15 +98,11 @@ def _check_settings(fields: Fields, settings: list[Setting]) -> None:
         if setting.name in (_INPUT, "output"):
             fields.report("wrong-type", f"write `{setting.name} {{ ... }}`, without `=`", setting.name, setting.place)
     fields.only((*_SETTINGS, _INPUT, "output"))
-    fields.word("scope", Scope)
+    fields.word("scope", SubgraphScope)
 
 
 def _check_entries(declaration: NodeDeclaration, fields: Fields, problems: Problems) -> None:
     """Refuse blocks and clauses that no node has, and what is given twice."""
-    if declaration.operator.subgraph:
-        problems.add(refusal("subgraph", declaration.operator.place), declaration.operator.place)
-    elif "scope" in fields:
-        fields.warn("unused-field", "`scope` has a meaning for a sub-graph only", "scope")
     seen: set[str] = set()
     for entry in declaration.entries:
         if isinstance(entry, Setting):
@@ -115,10 +134,10 @@ def _refuse_block(block: Block, fields: Fields, problems: Problems) -> None:
         fields.report("unknown-field", f"`{block.name}` is not a field{hint}", block.name, block.place)
 
 
-def _check_mode(declaration: NodeDeclaration, fields: Fields) -> bool:
+def _check_mode(declaration: NodeDeclaration, fields: Fields, *, subgraph: bool) -> bool:
     """Check the rules between execution mode, worker topic and sub-graph; tell whether the node is remote."""
     remote = fields.word("execution_mode", ExecutionMode, "unknown-execution-mode") is ExecutionMode.REMOTE
-    if remote and declaration.operator.subgraph:
+    if remote and subgraph:
         message = f"node {declaration.id}: a sub-graph cannot be remote; make the nodes inside it remote"
         fields.report("subgraph-remote", message, "execution_mode", fields.place("execution_mode"))
     if remote and "worker_topic" not in fields:
@@ -130,6 +149,18 @@ def _check_mode(declaration: NodeDeclaration, fields: Fields) -> bool:
     return remote
 
 
+def _check_kind(declaration: NodeDeclaration, fields: Fields, kind: NodeKind) -> None:
+    """Check what only some kinds of node can have."""
+    if "scope" in fields and kind is not NodeKind.SUBGRAPH:
+        fields.warn("unused-field", "`scope` has a meaning for a sub-graph only", "scope")
+    if "on_dead_letter" in fields and kind is not NodeKind.REMOTE:
+        fields.warn("unused-field", "`on_dead_letter` has a meaning for a remote node only", "on_dead_letter")
+    for entry in declaration.entries:
+        if isinstance(entry, Output) and kind is NodeKind.SUBGRAPH:
+            message = "a sub-graph gives what its terminal nodes give; declare the output there"
+            fields.report("wrong-type", message, "output", entry.place)
+
+
 def _worker_topic(fields: Fields) -> str | None:
     topic = fields.text("worker_topic")
     if topic is None or NAME_PATTERN.fullmatch(topic):
@@ -139,9 +170,11 @@ def _worker_topic(fields: Fields) -> str | None:
     return None
 
 
-def _check_timeout(declaration: NodeDeclaration, fields: Fields, problems: Problems, *, remote: bool) -> None:
-    if "timeout" in fields:
+def _check_timeout(declaration: NodeDeclaration, kind: NodeKind, fields: Fields, problems: Problems) -> None:
+    """Warn of a node that could take for ever; in a sub-graph that is up to the nodes inside."""
+    if "timeout" in fields or kind is NodeKind.SUBGRAPH:
         return
+    remote = kind is NodeKind.REMOTE
     consequence = (
         "if no worker reports, it would wait for ever" if remote else "if its operator hangs, it would run for ever"
     )
@@ -149,11 +182,8 @@ def _check_timeout(declaration: NodeDeclaration, fields: Fields, problems: Probl
     problems.warning(Stage.LINT, "missing-timeout", message, declaration.place, declaration.id, "timeout")
 
 
-def _on_dead_letter(fields: Fields, *, remote: bool) -> OnDeadLetter:
-    choice = fields.word("on_dead_letter", OnDeadLetter)
-    if "on_dead_letter" in fields and not remote:
-        fields.warn("unused-field", "`on_dead_letter` has a meaning for a remote node only", "on_dead_letter")
-    return choice or OnDeadLetter.KEEP_SUSPENDED
+def _on_dead_letter(fields: Fields) -> OnDeadLetter:
+    return fields.word("on_dead_letter", OnDeadLetter) or OnDeadLetter.KEEP_SUSPENDED
 
 
 def _retry(fields: Fields) -> RetryPolicy:

@@ -19,8 +19,8 @@ _log = structlog.get_logger(__name__)
 class Claimer(Protocol):
     """Somebody who wants items."""
 
-    def room(self) -> Room:
-        """Return what can be taken now."""
+    def room(self, topic: Topic) -> Room:
+        """Return what of a topic can be taken now."""
 
     def order(self, claim: Claim) -> ClaimOrder:
         """Return how to make a claim."""

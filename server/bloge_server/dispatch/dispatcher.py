@@ -50,13 +50,13 @@ class Claim(NamedTuple):
 class _Claimer:
     topics: OrderedDict[Topic, None]
     """The topic that it had longest nothing of comes first."""
-    room: Callable[[], Room]
+    room: Callable[[Topic], Room]
     in_flight_items: int = 0
     in_flight_bytes: int = 0
 
-    def free(self) -> Room:
-        """Return what is left of its room beside the claims in flight."""
-        items, max_bytes, any_size = self.room()
+    def free(self, topic: Topic) -> Room:
+        """Return what is left of its room for a topic beside the claims in flight."""
+        items, max_bytes, any_size = self.room(topic)
         return Room(
             items - self.in_flight_items,
             min(max_bytes - self.in_flight_bytes, MAX_CLAIM_BYTES),
@@ -95,8 +95,8 @@ class Dispatcher:
         self._changed_claimers: dict[int, None] = {}
         self._changed_topics: dict[Topic, None] = {}
 
-    def add(self, topics: Iterable[Topic], room: Callable[[], Room]) -> int:
-        """Add a claimer of some topics; `room` tells what it can take when asked. Return its id."""
+    def add(self, topics: Iterable[Topic], room: Callable[[Topic], Room]) -> int:
+        """Add a claimer of some topics; `room` tells what of one it can take when asked. Return its id."""
         claimer_id, self._next_id = self._next_id, self._next_id + 1
         claimer = self._claimers[claimer_id] = _Claimer(OrderedDict.fromkeys(topics), room)
         for topic in claimer.topics:
@@ -192,7 +192,7 @@ class Dispatcher:
         """Return a claim for the next claimer in turn that has room."""
         for claimer_id in tuple(waiting.hungry):
             claimer = self._claimers[claimer_id]
-            items, max_bytes, any_size = claimer.free()
+            items, max_bytes, any_size = claimer.free(topic)
             if items <= 0:
                 del waiting.hungry[claimer_id]
             elif any_size or max_bytes > waiting.next_exceeds:

@@ -1,8 +1,9 @@
 """The server's side of one `Work` session: credits, offers, receipts and signs of life. No I/O, no clock."""
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, NO_ROOM, Room
@@ -10,9 +11,11 @@ from bloge_server.domain.lease_token import LeaseToken
 
 MISSED_OFFERS_LIMIT = 3
 """A session that lets so many offers lapse gets none until it answers a ping."""
-PING_PATIENCE = 1.5
-"""Ping intervals of silence after which the server asks for a sign of life. The worker pings after one, so as a rule
-only it does, and an idle stream costs half."""
+PING_TICK = 0.5
+"""Seconds. Sessions ping at whole ticks: those of a thousand sessions go out a few dozen at a time, which costs half of
+what as many single wake-ups do."""
+_TICKS_AN_INTERVAL = 20
+_ROUNDING = 1e-6
 _LAPSED_KEPT = 16
 
 
@@ -46,6 +49,9 @@ class Session:
     def __init__(self, timing: Timing, now: float) -> None:
         self._timing = timing
         self._granted_items = self._granted_bytes = 0
+        self._granted_of: dict[str, int] = {}
+        """Topics that are limited by totals of their own."""
+        self._offered_of: Counter[str] = Counter()
         self._offered_items = self._offered_bytes = 0
         self._outstanding: deque[Offer] = deque()
         self._lapsed: deque[Offer] = deque(maxlen=_LAPSED_KEPT)
@@ -63,13 +69,28 @@ class Session:
         """Note that a frame arrived."""
         self._heard_at = now
 
-    def grant(self, items_total: int, bytes_total: int) -> None:
-        """Take a credit frame. Totals only rise, so a repeated or overtaken frame grants nothing."""
+    def grant(self, items_total: int, bytes_total: int, topics: Iterable[tuple[str, int]] = ()) -> None:
+        """Take a credit frame. Totals only rise, so a repeated or overtaken frame grants nothing.
+
+        Args:
+            items_total: of all topics.
+            bytes_total: of all topics.
+            topics: topics with totals of items of their own.
+        """
+        for worker_topic, total in topics:
+            self._granted_of[worker_topic] = max(self._granted_of.get(worker_topic, 0), total)
         self._granted_items = max(self._granted_items, items_total)
         self._granted_bytes = max(self._granted_bytes, bytes_total)
 
+    def room_of(self, worker_topic: str, now: float) -> Room:
+        """Return what of one topic may be offered now."""
+        room, granted = self.room(now), self._granted_of.get(worker_topic)
+        if granted is None:
+            return room
+        return room._replace(items=min(room.items, granted - self._offered_of[worker_topic]))
+
     def room(self, now: float) -> Room:
-        """Return what may be offered now."""
+        """Return what may be offered now, of topics without totals of their own."""
         if self._draining or self._answer_awaited or self._missed >= MISSED_OFFERS_LIMIT:
             return NO_ROOM
         items = self.credits
@@ -85,6 +106,8 @@ class Session:
         self._let_lapse(now)
         self._sequence += 1
         self._offered_items += len(tokens)
+        for token in tokens:
+            self._offered_of[token.worker_topic] += 1
         self._offered_bytes += size
         self._outstanding.append(Offer(self._sequence, tuple(tokens), now + self._timing.offer_lease))
         self.extend(tokens, now)
@@ -137,11 +160,12 @@ class Session:
         """Items offered and not yet received."""
         return sum(len(offer.tokens) for offer in self._outstanding)
 
-    def answered(self, ping_id: int) -> None:
-        """Take the answer to one of our pings."""
-        if ping_id >= self._answer_awaited:
-            self._answer_awaited = 0
-            self._missed = 0
+    def answered(self, ping_id: int) -> bool:
+        """Take the answer to one of our pings; return whether it shows that a deaf worker listens again."""
+        if not self._answer_awaited or ping_id < self._answer_awaited:
+            return False
+        self._answer_awaited = self._missed = 0
+        return True
 
     def tick(self, now: float) -> int | None:
         """Note the time; return the id of a ping to send now, or None."""
@@ -163,7 +187,9 @@ class Session:
     def _next_ping_at(self) -> float:
         # Who owes an answer is asked again, whatever else it says.
         since = self._pinged_at if self._answer_awaited else max(self._pinged_at, self._heard_at)
-        return since + PING_PATIENCE * self._timing.ping_interval
+        interval = self._timing.ping_interval
+        tick = min(PING_TICK, interval / _TICKS_AN_INTERVAL)
+        return ceil((since + interval) / tick - _ROUNDING) * tick
 
     def silent(self, now: float) -> bool:
         """Return whether the worker has been silent for too long."""

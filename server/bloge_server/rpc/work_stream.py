@@ -89,9 +89,9 @@ class WorkStream:
 
     # A claimer, for the pump.
 
-    def room(self) -> Room:
-        """Return what may be offered now."""
-        return self.session.room(self._clock())
+    def room(self, topic: Topic) -> Room:
+        """Return what of a topic may be offered now."""
+        return self.session.room_of(topic[1], self._clock())
 
     def order(self, claim: Claim) -> ClaimOrder:
         """Return how to make a claim for this session."""
@@ -145,39 +145,46 @@ class WorkStream:
         async for request in requests:
             await self.frames.room()
             self.session.heard(self._clock())
-            await self._take(request)
-            on_room()
+            if await self._take(request):
+                on_room()
 
-    async def _take(self, request: pb.WorkRequest) -> None:
+    async def _take(self, request: pb.WorkRequest) -> bool:
+        """Take a frame; return whether there may be more room now."""
         match request.WhichOneof("frame"):
             case "credits":
-                self.session.grant(request.credits.items_total, request.credits.bytes_total)
+                self._take_credits(request.credits)
             case "reports":
                 await self._take_reports(request.reports)
             case "receipt":
                 self._take_receipt(request.receipt.offer_sequence)
             case "drain":
                 self.session.drain()
+                return False
             case "ping":
-                self._take_ping(request.ping)
+                return self._take_ping(request.ping)
             case other:
                 raise RemoteWorkersError(
                     Reason.PROTOCOL_VIOLATION, f"frame {other or 'without content'} may not follow Hello"
                 )
+        return True
 
     async def watch_time(self, on_room: Callable[[], None]) -> None:
         """Ping, notice lapsed offers and leases, and return when the worker has been silent for too long.
 
         Or when the session was ended for another reason; that shows with the next ping.
         """
+        held = 0
         while not self.frames.closed:
-            if self.session.silent(self._clock()):
+            now = self._clock()
+            if self.session.silent(now):
                 self._log.warning("session ended: worker silent for too long", limit_ms=self._settings.silence_ms)
                 return
-            ping_id = self.session.tick(self._clock())
+            ping_id = self.session.tick(now)
             if ping_id is not None:
                 self.frames.put(pb.WorkResponse(ping=pb.Ping(ping_id=ping_id)))
-            on_room()
+            held, held_before = self.session.held(now), held
+            if held < held_before:
+                on_room()
             await asyncio.sleep(max(0.0, self.session.next_tick_at() - self._clock()))
 
     def stop(self, topic: Topic, item_id: str, fence: int, reason: Reason) -> None:
@@ -198,11 +205,15 @@ class WorkStream:
             self.frames.put(pb.WorkResponse(draining=draining))
         self.session.drain()
 
-    def _take_ping(self, ping: pb.Ping) -> None:
-        if ping.answer:
-            self.session.answered(ping.answer)
+    def _take_credits(self, granted: pb.Credits) -> None:
+        served = {topic for _, topic in self.topics}
+        topics = [(each.worker_topic, each.items_total) for each in granted.topics if each.worker_topic in served]
+        self.session.grant(granted.items_total, granted.bytes_total, topics)
+
+    def _take_ping(self, ping: pb.Ping) -> bool:
         if ping.ping_id:
             self.frames.put(pb.WorkResponse(ping=pb.Ping(answer=ping.ping_id)))
+        return bool(ping.answer) and self.session.answered(ping.answer)
 
     def _take_receipt(self, sequence: int) -> None:
         """Note what arrived.

@@ -43,7 +43,7 @@ class _Waiter:
         self._order = order
         self.claimed: asyncio.Future[list[Lease]] = asyncio.get_running_loop().create_future()
 
-    def room(self) -> Room:
+    def room(self, topic: Topic) -> Room:  # noqa: ARG002 - a waiter has one topic
         """Return what is wanted, nothing once it is there."""
         return NO_ROOM if self.claimed.done() else Room(self._order.max_items)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.domain.lease_token import LeaseToken, new_nonce
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import (
@@ -25,6 +26,7 @@ from bloge_server.domain.work_item import (
 from bloge_server.store import codec, keys, scripts
 from bloge_server.store.calls import Calls
 from bloge_server.store.durability import NO_REPLICAS, Replicas
+from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Argument as _Arg
 from bloge_server.store.nodes import Client
 from bloge_server.telemetry.probe import SILENT, Probe
@@ -41,6 +43,7 @@ class RedisStore:
         client: a way to the store; a plain client that returns bytes will do for a store of one node.
         replicas: how many replicas must have a write before it is acknowledged.
         retention_ms: how long a finished item is kept, from the acknowledgement of its outcome.
+        journal_events: how many events of each topic are kept for live views; 0: none.
         limits: how much a topic may have, unless it has limits of its own.
         clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
         dice: returns a number in [0, 1); the source of every jitter.
@@ -54,6 +57,7 @@ class RedisStore:
         *,
         replicas: Replicas = NO_REPLICAS,
         retention_ms: int = 86_400_000,
+        journal_events: int = 0,
         limits: TopicLimits = NO_LIMITS,
         clock: Callable[[], int] = lambda: 0,
         dice: Callable[[], float] = random.random,
@@ -63,6 +67,7 @@ class RedisStore:
         self.calls = Calls(client, replicas=replicas, clock=clock, load=load, probe=probe)
         self.limits = limits
         self._retention_ms = retention_ms
+        self._keep = f"{retention_ms} {journal_events}" if journal_events else str(retention_ms)
         self._dice = dice
         self._probe = probe
         self._known_topics: set[tuple[str, str]] = set()
@@ -121,7 +126,24 @@ class RedisStore:
 
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
         """Do what is due in one topic, a bounded amount."""
-        return SweepResult(*await self.run("sweep", namespace, worker_topic, [_SWEEP_LIMIT, *self.limits[1:]]))
+        (result,) = await self.sweep_each([(namespace, worker_topic)])
+        if isinstance(result, RemoteWorkersError):
+            raise result
+        return result
+
+    def together(self, topics: Sequence[Topic]) -> list[list[Topic]]:
+        """Return topics in parts: those of one part can be swept in one trip."""
+        parts = self.calls.together([keys.topic_base(*topic) for topic in topics])
+        return [[topics[index] for index in part] for part in parts]
+
+    async def sweep_each(self, topics: Sequence[Topic]) -> list[SweepResult | RemoteWorkersError]:
+        """Sweep topics that are `together`; what went wrong with one stands in place of its result."""
+        args: list[_Arg] = [self._keep, self._dice(), _SWEEP_LIMIT, *self.limits[1:]]
+        replies = await self.calls.script_each("sweep", [(keys.topic_keys(*topic), args) for topic in topics])
+        return [
+            reply if isinstance(reply, RemoteWorkersError) else SweepResult(*self._told(topic, reply))
+            for topic, reply in zip(topics, replies, strict=True)
+        ]
 
     async def read_outbox(
         self, namespace: str, worker_topic: str, reply_group: str, *, after: int, limit: int
@@ -207,12 +229,14 @@ class RedisStore:
 
     async def run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         """Call a script of a topic that changes something: every one takes the retention and the dice first."""
-        reply = await self.read(script, namespace, worker_topic, [self._retention_ms, self._dice(), *args])
-        if not self.calls.tells(script):
-            return reply
+        reply = await self.read(script, namespace, worker_topic, [self._keep, self._dice(), *args])
+        return self._told((namespace, worker_topic), reply) if self.calls.tells(script) else reply
+
+    def _told(self, topic: Topic, reply: Any) -> Any:  # noqa: ANN401 - each script has its own reply
+        """Pass on what a script tells of what it did; return its own reply."""
         own, *told = reply
         if any(told):
-            self._probe.happened((namespace, worker_topic), codec.facts(*told))
+            self._probe.happened(topic, codec.facts(*told))
         return own
 
     async def read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from support.server import ServerProcess, running_server
+from support.server import ServerProcess
 from support.wire import PATIENCE, Wire
 
 
@@ -21,14 +21,6 @@ def http(server_process: ServerProcess) -> Iterator[httpx.Client]:
     """Return a client of the shared server's HTTP address."""
     with httpx.Client(base_url=f"http://{server_process.http_address}", timeout=PATIENCE) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def hasty_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server whose offers lapse soon, that pings often, and whose topics take three items."""
-    flags = ("--offer-lease-seconds", "0.5", "--ping-seconds", "0.2", "--backlog-limit", "3")
-    with running_server(tmp_path_factory.mktemp("hasty"), *flags, "--drain-seconds", "0") as address:
-        yield address
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
 from bloge_server.store import connection, keys
 from bloge_server.store.audit import Auditor, Finding
 from bloge_server.store.durability import NO_REPLICAS, Replicas
+from bloge_server.store.keys import Topic
 from bloge_server.store.redis_store import RedisStore
-from bloge_server.store.wakeups import Topic, WakeListener
+from bloge_server.store.wakeups import WakeListener
 from support.cluster import ClusterProcesses, running_cluster
 from support.tcp_store import TcpStore
 from support.waiting import until_true

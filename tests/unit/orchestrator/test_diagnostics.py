@@ -1,6 +1,11 @@
 """How findings are shown."""
 
+from importlib.resources import files
+
+import pytest
+
 from bloge_orchestrator import Diagnostic, GraphInvalid, Severity, Stage
+from bloge_orchestrator.diagnostic_codes import CODES, WARNINGS
 from bloge_orchestrator.diagnostics import render_all
 
 SOURCE = "graph g {\n\tnode a : Op { timeout = 5 }\n}\n"
@@ -36,6 +41,7 @@ def test_json_has_camel_case_keys() -> None:
         "message": "no duration",
         "nodeId": "a",
         "field": "timeout",
+        "file": None,
         "line": 2,
         "column": 26,
     }
@@ -46,3 +52,18 @@ def test_the_exception_carries_and_shows_everything() -> None:
     error = GraphInvalid([WRONG, WARNING], source=SOURCE, filename="g.bloge")
     assert error.diagnostics == (WRONG, WARNING)
     assert str(error) == render_all([WRONG, WARNING], SOURCE, "g.bloge")
+
+
+def test_every_code_that_is_explained_is_given() -> None:
+    """And the other way round, which every finding checks itself."""
+    package = files("bloge_orchestrator")
+    paths = [path for folder in ("dsl", "lowering") for path in package.joinpath(folder).iterdir()]
+    sources = [path.read_text() for path in paths if path.name.endswith(".py")]
+    assert {code for code in CODES if not any(f'"{code}"' in source for source in sources)} == set()
+    assert CODES.keys() > WARNINGS
+
+
+def test_a_finding_without_an_explanation_is_a_mistake() -> None:
+    """Nobody could look it up."""
+    with pytest.raises(AssertionError, match="not among the codes"):
+        Diagnostic(Stage.LINT, "surprise", Severity.ERROR, "boo")

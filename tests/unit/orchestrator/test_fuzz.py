@@ -10,26 +10,19 @@ from bloge_orchestrator.dsl import parse_expression
 from bloge_orchestrator.expressions.context import EvaluationContext
 from bloge_orchestrator.expressions.evaluator import ExpressionError, evaluate
 from bloge_orchestrator.expressions.functions import FUNCTIONS
+from bloge_orchestrator.formatting import format_source
 from bloge_orchestrator.graph_json import decode_graph, encode_graph
+from bloge_orchestrator.rendering import mermaid, svg
+from support.graph_files import FilesInMemory
+from support.graph_texts import ENRICH, EVERYTHING
 
-SOURCE = """/// A graph.
-graph g {
-  input { id: String }
-  schema S { a: [Int]? }
-  node load : Load { input { id = "${ctx.id ?? "none"}" n = -1.5e3 } timeout = 10s fallback = { a: [true, null] } }
-  node infer : Model {
-    depends_on = [load]  execution_mode = remote  worker_topic = "gpu" // remote
-    timeout = 5m  retry = { attempts: 3, backoff: 2s, strategy: exponential }
-    input { x = when load.n { 1 -> "a"  otherwise -> map(load.output.items, (x, i) -> x?.y[0] * i) } }
-  }
-  transform t { let y = infer.output?["k"]  n: Int? = y > 1 && !false ? y % 2 : size(y) }
-}
-"""
+FILES = FilesInMemory({"enrich.bloge": ENRICH})
 PIECES = st.sampled_from(
     [
         *"{}[]()=:,.-?\n\\\x00 é\ud800",
         *('"', '"""', "${", "//", "/*", "*/", "->", "?.", "??", "?["),
-        *("node", "graph", "branch", "when", "5m", "1.5", "1e999", "timeout = ", "x"),
+        *("node", "graph", "branch", "foreach", "import", "when", "otherwise", "subgraph(", "in", "on", "sequential"),
+        *("5m", "1.5", "1e999", "timeout = ", "x", "label", "load", "ctx"),
     ]
 )
 
@@ -37,9 +30,10 @@ PIECES = st.sampled_from(
 def compiled(text: str) -> CompiledGraph | GraphInvalid:
     """Compile a text; anything but these two answers fails the test."""
     registry = OperatorRegistry()
-    registry.register("Load", lambda node_input: node_input)
+    for name in ("Load", "Op", "Fetch"):
+        registry.register(name, lambda node_input: node_input)
     try:
-        return compile_source(text, filename="g.bloge", registry=registry)
+        return compile_source(text, filename="g.bloge", registry=registry, files=FILES)
     except GraphInvalid as error:
         return error
 
@@ -47,7 +41,7 @@ def compiled(text: str) -> CompiledGraph | GraphInvalid:
 @st.composite
 def mutated(draw: st.DrawFn) -> str:
     """Delete, repeat, insert or move a few parts of a good graph."""
-    text = SOURCE
+    text = EVERYTHING
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = draw(st.integers(start, min(len(text), start + 40)))
@@ -59,17 +53,29 @@ def mutated(draw: st.DrawFn) -> str:
 @settings(deadline=None, max_examples=100)
 @given(mutated())
 def test_a_mutated_graph_compiles_or_is_refused_with_findings(text: str) -> None:
-    """Every finding has a place inside the text; what compiles can be recorded."""
+    """Every finding has a place inside the text; what compiles can be recorded and drawn."""
     outcome = compiled(text)
     if isinstance(outcome, CompiledGraph):
         assert decode_graph(encode_graph(outcome.spec)) == outcome.spec
+        assert svg(outcome.spec)
+        assert mermaid(outcome.spec)
         return
     lines = text.split("\n")
     for found in outcome.diagnostics:
+        assert found.file is None
         assert found.line is not None
         assert found.column is not None
         assert 1 <= found.column <= len(lines[found.line - 1]) + 1
     assert str(outcome)
+
+
+@settings(deadline=None, max_examples=50)
+@given(mutated())
+def test_a_mutated_graph_is_formatted_or_refused(text: str) -> None:
+    """What is formatted is left alone the next time."""
+    with suppress(GraphInvalid):
+        formatted = format_source(text)
+        assert format_source(formatted) == formatted
 
 
 @settings(deadline=None, max_examples=100)

@@ -49,7 +49,7 @@ COMPILE_RULES = [
     ("retry = { attempts: 1, non_retryable: X }", "wrong-type", 53, "retry.non_retryable", "a list of strings"),
     ("fallback = { x: [ctx.y] }", "wrong-type", 32, "fallback", "must be a literal"),
     ("on_dead_letter = wait", "wrong-type", 32, "on_dead_letter", "keep_suspended or resume_with_failure"),
-    ("scope = mine", "wrong-type", 23, "scope", "parent or isolated"),
+    ("scope = mine", "wrong-type", 23, "scope", "isolated or parent"),
     ("depends_on = b", "wrong-type", 28, "depends_on", "must be a list of node ids"),
     ('depends_on = ["b"]', "wrong-type", 28, "depends_on", "must be a list of node ids"),
     ("input { x = fooo(1) }", "unknown-function", 27, "input.x", "there is no function fooo"),
@@ -126,10 +126,10 @@ def test_a_local_sees_those_before_it() -> None:
 
 
 def test_a_subgraph_cannot_be_remote() -> None:
-    """The rule is named beside the fact that sub-graphs are not supported yet."""
+    """The rule is named even if the graph cannot be found either."""
     found = errors('node a : subgraph("s") { execution_mode = remote worker_topic = "t" }')
     assert [(error.code, error.line, error.column) for error in found] == [
-        ("not-supported-yet", 2, 10),
+        ("unknown-subgraph", 2, 10),
         ("subgraph-remote", 2, 26),
     ]
 

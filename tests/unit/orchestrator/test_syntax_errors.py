@@ -9,7 +9,7 @@ from bloge_orchestrator.dsl import parse_expression, parse_graph
 from bloge_orchestrator.dsl.refused import REFUSED
 from bloge_orchestrator.dsl.source import SOURCE_LENGTH_MAX
 
-MEMBER_LEVEL = sorted(REFUSED - {"compensate", "subgraph", "tool"})
+MEMBER_LEVEL = sorted(REFUSED - {"compensate", "tool"})
 
 
 def problems(text: str) -> list[tuple[str, int | None, int | None]]:
@@ -115,7 +115,7 @@ rest
     assert problems(text) == [
         ("syntax-error", 2, 21),
         ("syntax-error", 4, 10),
-        ("not-supported-yet", 5, 3),
+        ("syntax-error", 5, 13),
         ("unknown-member", 8, 3),
         ("syntax-error", 9, 28),
         ("syntax-error", 10, 24),
@@ -134,7 +134,7 @@ def test_the_readable_members_of_a_broken_graph_are_kept() -> None:
 def test_known_constructs_are_refused_by_name(construct: str) -> None:
     """Whatever their body holds, and with the place of the keyword."""
     (problem,) = parse_graph(f"graph g {{\n  {construct} x on y {{ a -> b {{ }} }}\n}}").problems
-    assert problem.code in {"not-supported-yet", "outside-project"}
+    assert problem.code == "outside-project"
     assert f"`{construct}`" in problem.message
     assert (problem.line, problem.column) == (2, 3)
 
@@ -145,10 +145,61 @@ def test_other_roots_are_refused_by_name(root: str) -> None:
     assert problems(f"// hello\n{root} x {{ }}") == [("outside-project", 2, 1)]
 
 
-def test_imports_are_refused_and_the_graph_below_is_read() -> None:
-    """Each import is named, and so is an error behind them."""
-    text = 'import "./a" as a\nimport "./b" as b\ngraph g { node n Op {} }'
-    assert problems(text) == [("not-supported-yet", 1, 1), ("not-supported-yet", 2, 1), ("syntax-error", 3, 18)]
+def test_imports_above_a_broken_graph_are_read() -> None:
+    """Those that are wrong are reported, and so is an error behind them."""
+    text = 'import "./a" as a\nimport ./b as b\ngraph g { node n Op {} }'
+    assert problems(text) == [("syntax-error", 2, 8), ("syntax-error", 3, 18)]
+    graph = parse_graph(text).graph
+    assert graph is not None
+    assert [each.alias for each in graph.imports] == ["a"]
+
+
+def test_the_inside_of_a_broken_foreach_is_taken_apart() -> None:
+    """Every member of it is tried on its own, at any depth, and so are its settings."""
+    text = """graph g {
+  foreach loop : (item, i) in when ctx.x { 1 -> [{ a: 1 }] otherwise -> [] } {
+    max_concurrency = = 3
+    node good : Op { timeout = 5m }
+    node bad Op {}
+    schema S { a: Int }
+    foreach deeper : x in item.list {
+      transform t { y = }
+      saga { order = backward }
+    }
+    branch on i { 1 > bad }
+  }
+  node after : Op { timeout = }
+}"""
+    assert problems(text) == [
+        ("syntax-error", 3, 23),
+        ("syntax-error", 5, 14),
+        ("unknown-member", 6, 5),
+        ("syntax-error", 8, 25),
+        ("outside-project", 9, 7),
+        ("syntax-error", 11, 27),
+        ("syntax-error", 13, 31),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("member", "column", "message"),
+    [
+        ("foreach x in ctx.items { node a : Op {} }", 11, "unexpected `in`: expected `:`"),
+        ("foreach x : in ctx.items { node a : Op {} }", 16, "unexpected `ctx`: expected `in`"),
+        ("foreach x : (a, b, c) in ctx.items { node a : Op {} }", 18, "unexpected `,`: expected `)`"),
+        ("foreach x : a in { node a : Op {} }", 25, "unexpected `a`: expected `:`"),
+        ("foreach x : a in ctx.items { input { a = 1 } }", 30, "`input` cannot stand inside a foreach"),
+        ("branch ctx.x { true -> a }", 8, "unexpected `ctx`: expected `mode` or `on`"),
+        ("branch on ctx.x { true -> a.b }", 28, "unexpected `.`"),
+        ("branch on ctx.x { otherwise -> a true -> b }", 34, "unexpected `true`: expected `,` or `}`"),
+        ("branch on ctx.x { true -> [] }", 28, "unexpected `]`: expected a name"),
+    ],
+)
+def test_what_is_wrong_with_a_branch_or_a_foreach_is_said_in_its_words(member: str, column: int, message: str) -> None:
+    """With the place of the first word that does not fit."""
+    (problem,) = parse_graph(f"graph g {{\n{member}\n}}").problems
+    assert (problem.line, problem.column) == (2, column)
+    assert message in problem.message
 
 
 @pytest.mark.parametrize(

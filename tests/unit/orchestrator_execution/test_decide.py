@@ -6,7 +6,15 @@ import pytest
 
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator import ExecutionStatus, NodeStatus
-from bloge_orchestrator.execution.actions import Acknowledge, CancelItem, Enqueue, Finish, StartLocal, WaitUntil
+from bloge_orchestrator.execution.actions import (
+    Acknowledge,
+    CancelItem,
+    Enqueue,
+    Finish,
+    StartLocal,
+    StopLocal,
+    WaitUntil,
+)
 from bloge_orchestrator.execution.decide import decide, resume
 from bloge_orchestrator.execution.events import NodeSkipped, NodeSuspended, OutcomeKind
 from bloge_orchestrator.execution.failure import NodeError
@@ -242,7 +250,7 @@ def test_cancelling_withdraws_what_runs_and_starts_nothing_more() -> None:
     execution.returns("d")
     execution.outcome("e", TIMED_OUT)
     decision = execution.take(CancelAsked("enough"))
-    assert decision.actions == (CancelItem("t", "e-1.b.1"), Finish())
+    assert decision.actions == (StopLocal("a", 1), CancelItem("t", "e-1.b.1"), Finish())
     assert execution.state.status is ExecutionStatus.CANCELLED
     assert [str(status) for status in execution.statuses().values()] == [
         "FAILED",

@@ -12,6 +12,7 @@ from bloge_orchestrator.execution.events import (
     GraphCompleted,
     GraphStarted,
     NodeCompleted,
+    NodeExpanded,
     NodeFailed,
     NodeFellBack,
     NodeResumed,
@@ -20,6 +21,7 @@ from bloge_orchestrator.execution.events import (
     NodeStarted,
     NodeSuspended,
     OutcomeKind,
+    SkipCause,
     event_from_json,
 )
 from bloge_orchestrator.execution.failure import NodeError
@@ -48,7 +50,10 @@ EVENTS = [
     NodeCompleted(**NODE, output=None),
     NodeFellBack(**NODE, output=[], error=ERROR),
     NodeFailed(**NODE, error=ERROR),
-    NodeSkipped(**NODE, reason="m failed"),
+    NodeCompleted(**NODE, gathered=True),
+    NodeSkipped(**NODE, reason="m failed", cause=SkipCause.UPSTREAM_FAILED),
+    NodeExpanded(**NODE, count=3, size=2, terminals=("a", "b")),
+    NodeExpanded(**NODE, count=None, size=1, terminals=()),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
-from bloge_orchestrator import ExecutionStatus
+from bloge_orchestrator import Body, ExecutionStatus, GraphBuilder, OperatorContext, OperatorRegistry, expr
 from bloge_orchestrator.execution.events import Event, OutcomeKind
 from bloge_orchestrator.execution.happenings import Begun, CancelAsked, OutcomeArrived
 from bloge_orchestrator.execution.plan import Plan
@@ -159,3 +159,38 @@ async def test_who_looks_on_does_not_disturb(caplog: pytest.LogCaptureFixture) -
     assert state.status is ExecutionStatus.COMPLETED
     assert told == ["GRAPH_STARTED", "NODE_COMPLETED", "GRAPH_COMPLETED"]
     assert "looked too closely" in caplog.text
+
+
+async def test_the_deadline_of_a_subgraph_stops_what_runs_inside() -> None:
+    """The attempt inside is ended, and the fallback is taken."""
+    stopped: list[str] = []
+    operators = OperatorRegistry()
+
+    @operators.operator("Endless")
+    async def endless(node_input: Any, context: OperatorContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(context.execution.node_id)
+
+    inside = GraphBuilder("inside").node("a", "Endless", timeout="1h")
+    graph = GraphBuilder("g").subgraph("s", inside, timeout="1ms", fallback={"spare": True})
+    record = Record()
+    runner = Runner(Plan(graph.compile(operators)), record, record, lambda: START_MS)
+    state = await runner.run(BEGUN)
+    assert (state.node("s").output, stopped) == ({"spare": True}, ["s/a"])
+
+
+async def test_the_items_of_a_foreach_are_run() -> None:
+    """Local operators are given their input and the path of their node."""
+    operators = OperatorRegistry()
+
+    @operators.operator("Where")
+    async def where(node_input: Any, context: OperatorContext) -> Any:
+        return [node_input["x"], context.execution.node_id]
+
+    body = Body().node("a", "Where", input={"x": expr("item * 2")}, timeout="1h")
+    graph = GraphBuilder("g").foreach("loop", [1, 2], body)
+    record = Record()
+    state = await Runner(Plan(graph.compile(operators)), record, record, lambda: START_MS).run(BEGUN)
+    assert state.node("loop").output == [{"a": [2, "loop[0]/a"]}, {"a": [4, "loop[1]/a"]}]

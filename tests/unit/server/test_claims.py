@@ -58,7 +58,7 @@ class Taker:
     items: int
     taken: list[str] = field(default_factory=list)
 
-    def room(self) -> Room:
+    def room(self, topic: Topic) -> Room:
         """Return what is left of the room."""
         return Room(self.items - len(self.taken), MAX_CLAIM_BYTES)
 

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bloge_server.dispatch.dispatcher import MAX_CLAIM_BYTES, MAX_CLAIM_ITEMS, NO_BYTE_LIMIT, Claim, Dispatcher, Room
+from bloge_server.dispatch.dispatcher import (
+    MAX_CLAIM_BYTES,
+    MAX_CLAIM_ITEMS,
+    NO_BYTE_LIMIT,
+    Claim,
+    Dispatcher,
+    Room,
+    Topic,
+)
 
 A, B, C = ("default", "a"), ("default", "b"), ("default", "c")
 
@@ -22,7 +30,7 @@ class Wish:
     asked: int = 0
     """How often it was asked for its room."""
 
-    def room(self) -> Room:
+    def room(self, topic: Topic) -> Room:
         """Return what it can take."""
         self.asked += 1
         return Room(self.items, self.max_bytes, self.any_size)

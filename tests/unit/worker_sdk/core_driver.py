@@ -19,9 +19,9 @@ ACCEPTED = error_reason_pb2.ERROR_REASON_UNSPECIFIED
 class CoreDriver:
     """A core at a time that the test sets."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, topic_limits: dict[str, int] | None = None, **settings: Any) -> None:
         config = WorkerConfig(worker_id="worker-1", **{"slots": 8, **settings})
-        self.core = WorkerCore(config, ["topic"], Random(7))
+        self.core = WorkerCore(config, topic_limits or {"topic": config.slots}, Random(7))
         self.now = 1000.0
         self.effects = Effects()
         self.number = 0

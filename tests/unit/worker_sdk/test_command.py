@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from unit.worker_sdk.scripted_server import PATIENCE, ScriptedServer, lease_of
+from unit.worker_sdk.scripted_server import PATIENCE, ScriptedServer, ServerSession, lease_of
 
 from bloge.remote_workers.v1 import work_stream_pb2
 from bloge_worker.__main__ import main
@@ -58,6 +58,12 @@ def command(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.communicate()
 
 
+def settle(session: ServerSession) -> None:
+    """Return once the worker has taken all frames so far, its welcome among them."""
+    session.send(ping=work_stream_pb2.Ping(ping_id=3))
+    session.expect_answer(3)
+
+
 def test_the_first_signal_drains(folder: Path, server: ScriptedServer) -> None:
     """SIGTERM: what is done is reported, the server is told, the exit code is 0."""
     with command(folder, "shop:worker", "--address", server.address, "--slots", "3") as process:
@@ -98,8 +104,7 @@ def test_flags_change_the_workers_settings(folder: Path, server: ScriptedServer)
         assert process.stderr is not None
         line = next(line for line in process.stderr if "/livez" in line)
         page = re.findall(r"http://\S+/livez", line)[0]
-        session.send(ping=work_stream_pb2.Ping(ping_id=3))
-        session.expect_answer(3)
+        settle(session)
         with urllib.request.urlopen(page, timeout=PATIENCE) as answer:
             assert json.load(answer)["ok"]
         process.send_signal(signal.SIGTERM)
@@ -127,6 +132,7 @@ def test_reload_starts_a_changed_module_again(folder: Path, server: ScriptedServ
         (folder / "shop.py").write_text(MODULE)
         third = server.next_session()
         third.welcome()
+        settle(third)
         process.send_signal(signal.SIGINT)
         third.expect("drain")
         assert process.wait(PATIENCE) == 0
@@ -144,7 +150,9 @@ def test_reload_hands_back_what_does_not_end_soon(folder: Path, server: Scripted
         release = session.expect_report("releases")
         assert release.draining
         session.accept(release)
-        server.next_session().welcome()
+        successor = server.next_session()
+        successor.welcome()
+        settle(successor)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
 

@@ -85,6 +85,35 @@ def test_of_one_item_twice_the_older_fence_is_not_run() -> None:
     assert driver.cancels() == []
 
 
+def offered(driver: CoreDriver, item_id: str) -> None:
+    """Give the core an offer without taking a turn."""
+    driver.sequence += 1
+    offers = work_stream_pb2.Offers(offer_sequence=driver.sequence, leases=[lease_of(item_id)])
+    driver.core.receive(driver.number, work_stream_pb2.WorkResponse(offers=offers), driver.now)
+
+
+def test_an_item_that_is_cancelled_as_it_arrives_never_runs() -> None:
+    """Offer and cancel may be taken in one turn: there is no handler yet to be stopped, so none may be started."""
+    driver = connected(slots=1)
+    offered(driver, "a")
+    cancel = work_stream_pb2.LeaseCancel(worker_topic="topic", item_id="a", fence=1)
+    driver.receive(cancels=work_stream_pb2.Cancels(cancels=[cancel]))
+    assert driver.effects.starts == []
+    assert len(driver.holdings.leases) == 0
+    assert [grant.items_total for grant in driver.sent("credits")] == [2]
+
+
+def test_an_item_that_arrives_as_the_worker_stops_is_handed_back() -> None:
+    """In the same turn, unstarted and at no cost."""
+    driver = connected()
+    offered(driver, "a")
+    driver.core.stop(driver.now)
+    driver.turn()
+    assert driver.effects.starts == []
+    (release,) = driver.reports("releases")
+    assert release.draining
+
+
 def test_a_stopped_handler_occupies_its_slot_until_it_has_ended() -> None:
     """A thread that does not listen still runs, so its slot is not granted again."""
     driver = connected(slots=1)

@@ -19,6 +19,10 @@ def connected(**settings: Any) -> CoreDriver:
     return driver
 
 
+def topic_totals(grant: work_stream_pb2.Credits) -> dict[str, int]:
+    return {each.worker_topic: each.items_total for each in grant.topics}
+
+
 def test_offers_are_received_at_once_and_started() -> None:
     """The receipt goes out in the turn in which the offer came, before anything runs."""
     driver = connected()
@@ -82,6 +86,32 @@ def test_a_new_session_grants_only_what_leases_from_before_leave_free() -> None:
     driver.break_stream()
     driver.connect(held_leases=[lease_pb2.Verdict() for _ in held])
     assert [grant.items_total for grant in driver.sent("credits")] == [3]
+
+
+def test_a_topic_that_can_run_fewer_items_has_credits_of_its_own() -> None:
+    """Items that would wait for their turn are left to other workers, and their slots to other topics."""
+    driver = CoreDriver(topic_limits={"narrow": 2, "wide": 8}, slots=8)
+    driver.connect()
+    (grant,) = driver.sent("credits")
+    assert (grant.items_total, topic_totals(grant)) == (8, {"narrow": 2})
+    held = driver.offer(lease_of("a", topic="narrow"), lease_of("b", topic="narrow"), lease_of("c", topic="wide"))
+    assert driver.sent("credits") == [], "nothing is free of the narrow one, and little of all"
+    driver.complete(held[2])
+    assert driver.sent("credits") == []
+    driver.complete(held[0])
+    (grant,) = driver.sent("credits")
+    assert (grant.items_total, topic_totals(grant)) == (10, {"narrow": 3})
+
+
+def test_leases_from_before_a_reconnect_count_against_their_topic() -> None:
+    """A new session grants what they leave free, of each topic."""
+    driver = CoreDriver(topic_limits={"narrow": 2, "wide": 8}, slots=8)
+    driver.connect()
+    driver.offer(lease_of("a", topic="narrow"), lease_of("b", topic="narrow"))
+    driver.break_stream()
+    driver.connect()
+    (grant,) = driver.sent("credits")
+    assert (grant.items_total, topic_totals(grant)) == (6, {"narrow": 0})
 
 
 def test_byte_credits_are_never_zero_which_would_mean_without_limit() -> None:

@@ -111,7 +111,12 @@ def test_pydantic_models_validate() -> None:
         return Invoice(number=invoice.number + 1)
 
     assert run_handler(handle, {"number": "41"}).output == {"number": 42}
-    assert run_handler(handle, {"number": "x"}).error_type == "InvalidInput"
+    outcome = run_handler(handle, {"number": "secret"})
+    assert (outcome.error_type, outcome.non_retryable) == ("InvalidInput", True)
+    assert outcome.message.startswith("input.number: Input should be a valid integer")
+    assert "secret" not in outcome.message
+    nested = bind(list[Invoice], [{"number": 1}, {}])
+    assert nested.message == "input[1].number: Field required"
 
 
 def test_the_sdk_does_not_need_pydantic() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from unit.worker_sdk.live_worker import EventLog, aside, working
-from unit.worker_sdk.scripted_server import ScriptedServer, ServerSession, lease_of
+from unit.worker_sdk.scripted_server import PATIENCE, ScriptedServer, ServerSession, lease_of
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
 from bloge_worker import Worker
@@ -286,3 +286,25 @@ async def test_after_the_grace_a_drain_stops_handlers_and_releases_their_items(s
         session.accept(release)
         await draining
     assert cleaned == ["DRAINING"]
+
+
+async def test_a_thread_leaves_half_done_work_by_raising(server: ScriptedServer) -> None:
+    """What it had so far is no output: the item is handed back, at no cost."""
+    worker = Worker(server.address, drain_grace=0.1)
+    started = threading.Event()
+
+    @worker.handler("topic")
+    def handle(ctx: Any) -> str:
+        ctx.raise_if_cancelled()
+        started.set()
+        ctx.raise_if_cancelled(wait=PATIENCE)
+        return "half"
+
+    async with working(worker, server) as session:
+        session.offer(lease_of())
+        await aside(started.wait)
+        draining = asyncio.create_task(worker.drain())
+        release = await aside(session.expect_report, "releases")
+        assert release.draining
+        session.accept(release)
+        await draining

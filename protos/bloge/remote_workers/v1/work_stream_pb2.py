@@ -27,7 +27,7 @@ from bloge.remote_workers.v1 import lease_pb2 as bloge_dot_remote__workers_dot_v
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)bloge/remote_workers/v1/work_stream.proto\x12\x17\x62loge.remote_workers.v1\x1a*bloge/remote_workers/v1/error_reason.proto\x1a#bloge/remote_workers/v1/lease.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc6\x02\n\x0bWorkRequest\x12/\n\x05hello\x18\x01 \x01(\x0b\x32\x1e.bloge.remote_workers.v1.HelloH\x00\x12\x33\n\x07\x63redits\x18\x02 \x01(\x0b\x32 .bloge.remote_workers.v1.CreditsH\x00\x12\x33\n\x07receipt\x18\x03 \x01(\x0b\x32 .bloge.remote_workers.v1.ReceiptH\x00\x12\x33\n\x07reports\x18\x04 \x01(\x0b\x32 .bloge.remote_workers.v1.ReportsH\x00\x12/\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x1e.bloge.remote_workers.v1.DrainH\x00\x12-\n\x04ping\x18\x06 \x01(\x0b\x32\x1d.bloge.remote_workers.v1.PingH\x00\x42\x07\n\x05\x66rame\"\xd1\x02\n\x0cWorkResponse\x12\x33\n\x07welcome\x18\x01 \x01(\x0b\x32 .bloge.remote_workers.v1.WelcomeH\x00\x12\x31\n\x06offers\x18\x02 \x01(\x0b\x32\x1f.bloge.remote_workers.v1.OffersH\x00\x12\x35\n\x08verdicts\x18\x03 \x01(\x0b\x32!.bloge.remote_workers.v1.VerdictsH\x00\x12\x33\n\x07\x63\x61ncels\x18\x04 \x01(\x0b\x32 .bloge.remote_workers.v1.CancelsH\x00\x12\x35\n\x08\x64raining\x18\x05 \x01(\x0b\x32!.bloge.remote_workers.v1.DrainingH\x00\x12-\n\x04ping\x18\x06 \x01(\x0b\x32\x1d.bloge.remote_workers.v1.PingH\x00\x42\x07\n\x05\x66rame\"\xc4\x01\n\x05Hello\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x15\n\rworker_topics\x18\x03 \x03(\t\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0b\n\x03sdk\x18\x05 \x01(\t\x12\x31\n\x0elease_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0c\x63\x61pabilities\x18\x07 \x03(\t\x12\x19\n\x11held_lease_tokens\x18\x08 \x03(\t\"3\n\x07\x43redits\x12\x13\n\x0bitems_total\x18\x01 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x02 \x01(\x04\"!\n\x07Receipt\x12\x16\n\x0eoffer_sequence\x18\x01 \x01(\x04\"\xf1\x01\n\x07Reports\x12<\n\nheartbeats\x18\x01 \x03(\x0b\x32(.bloge.remote_workers.v1.HeartbeatReport\x12:\n\tcompletes\x18\x02 \x03(\x0b\x32\'.bloge.remote_workers.v1.CompleteReport\x12\x32\n\x05\x66\x61ils\x18\x03 \x03(\x0b\x32#.bloge.remote_workers.v1.FailReport\x12\x38\n\x08releases\x18\x04 \x03(\x0b\x32&.bloge.remote_workers.v1.ReleaseReport\"\x17\n\x05\x44rain\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\'\n\x04Ping\x12\x0f\n\x07ping_id\x18\x01 \x01(\x04\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x04\"\xbc\x03\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14offer_lease_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rping_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rsilence_limit\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_payload_bytes\x18\x07 \x01(\x03\x12\x16\n\x0emax_batch_size\x18\x08 \x01(\x05\x12\x16\n\x0eserver_version\x18\t \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\n \x03(\t\x12\x35\n\x0bheld_leases\x18\x0b \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"P\n\x06Offers\x12\x16\n\x0eoffer_sequence\x18\x01 \x01(\x04\x12.\n\x06leases\x18\x02 \x03(\x0b\x32\x1e.bloge.remote_workers.v1.Lease\">\n\x08Verdicts\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"@\n\x07\x43\x61ncels\x12\x35\n\x07\x63\x61ncels\x18\x01 \x03(\x0b\x32$.bloge.remote_workers.v1.LeaseCancel\"y\n\x0bLeaseCancel\x12\x14\n\x0cworker_topic\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x03 \x01(\x03\x12\x34\n\x06reason\x18\x04 \x01(\x0e\x32$.bloge.remote_workers.v1.ErrorReason\"T\n\x08\x44raining\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06worker\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)bloge/remote_workers/v1/work_stream.proto\x12\x17\x62loge.remote_workers.v1\x1a*bloge/remote_workers/v1/error_reason.proto\x1a#bloge/remote_workers/v1/lease.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc6\x02\n\x0bWorkRequest\x12/\n\x05hello\x18\x01 \x01(\x0b\x32\x1e.bloge.remote_workers.v1.HelloH\x00\x12\x33\n\x07\x63redits\x18\x02 \x01(\x0b\x32 .bloge.remote_workers.v1.CreditsH\x00\x12\x33\n\x07receipt\x18\x03 \x01(\x0b\x32 .bloge.remote_workers.v1.ReceiptH\x00\x12\x33\n\x07reports\x18\x04 \x01(\x0b\x32 .bloge.remote_workers.v1.ReportsH\x00\x12/\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x1e.bloge.remote_workers.v1.DrainH\x00\x12-\n\x04ping\x18\x06 \x01(\x0b\x32\x1d.bloge.remote_workers.v1.PingH\x00\x42\x07\n\x05\x66rame\"\xd1\x02\n\x0cWorkResponse\x12\x33\n\x07welcome\x18\x01 \x01(\x0b\x32 .bloge.remote_workers.v1.WelcomeH\x00\x12\x31\n\x06offers\x18\x02 \x01(\x0b\x32\x1f.bloge.remote_workers.v1.OffersH\x00\x12\x35\n\x08verdicts\x18\x03 \x01(\x0b\x32!.bloge.remote_workers.v1.VerdictsH\x00\x12\x33\n\x07\x63\x61ncels\x18\x04 \x01(\x0b\x32 .bloge.remote_workers.v1.CancelsH\x00\x12\x35\n\x08\x64raining\x18\x05 \x01(\x0b\x32!.bloge.remote_workers.v1.DrainingH\x00\x12-\n\x04ping\x18\x06 \x01(\x0b\x32\x1d.bloge.remote_workers.v1.PingH\x00\x42\x07\n\x05\x66rame\"\xc4\x01\n\x05Hello\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x15\n\rworker_topics\x18\x03 \x03(\t\x12\r\n\x05slots\x18\x04 \x01(\x05\x12\x0b\n\x03sdk\x18\x05 \x01(\t\x12\x31\n\x0elease_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0c\x63\x61pabilities\x18\x07 \x03(\t\x12\x19\n\x11held_lease_tokens\x18\x08 \x03(\t\"j\n\x07\x43redits\x12\x13\n\x0bitems_total\x18\x01 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x02 \x01(\x04\x12\x35\n\x06topics\x18\x03 \x03(\x0b\x32%.bloge.remote_workers.v1.TopicCredits\"9\n\x0cTopicCredits\x12\x14\n\x0cworker_topic\x18\x01 \x01(\t\x12\x13\n\x0bitems_total\x18\x02 \x01(\x04\"!\n\x07Receipt\x12\x16\n\x0eoffer_sequence\x18\x01 \x01(\x04\"\xf1\x01\n\x07Reports\x12<\n\nheartbeats\x18\x01 \x03(\x0b\x32(.bloge.remote_workers.v1.HeartbeatReport\x12:\n\tcompletes\x18\x02 \x03(\x0b\x32\'.bloge.remote_workers.v1.CompleteReport\x12\x32\n\x05\x66\x61ils\x18\x03 \x03(\x0b\x32#.bloge.remote_workers.v1.FailReport\x12\x38\n\x08releases\x18\x04 \x03(\x0b\x32&.bloge.remote_workers.v1.ReleaseReport\"\x17\n\x05\x44rain\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\'\n\x04Ping\x12\x0f\n\x07ping_id\x18\x01 \x01(\x04\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x04\"\xbc\x03\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14offer_lease_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rping_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rsilence_limit\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_payload_bytes\x18\x07 \x01(\x03\x12\x16\n\x0emax_batch_size\x18\x08 \x01(\x05\x12\x16\n\x0eserver_version\x18\t \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\n \x03(\t\x12\x35\n\x0bheld_leases\x18\x0b \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"P\n\x06Offers\x12\x16\n\x0eoffer_sequence\x18\x01 \x01(\x04\x12.\n\x06leases\x18\x02 \x03(\x0b\x32\x1e.bloge.remote_workers.v1.Lease\">\n\x08Verdicts\x12\x32\n\x08verdicts\x18\x01 \x03(\x0b\x32 .bloge.remote_workers.v1.Verdict\"@\n\x07\x43\x61ncels\x12\x35\n\x07\x63\x61ncels\x18\x01 \x03(\x0b\x32$.bloge.remote_workers.v1.LeaseCancel\"y\n\x0bLeaseCancel\x12\x14\n\x0cworker_topic\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x03 \x01(\x03\x12\x34\n\x06reason\x18\x04 \x01(\x0e\x32$.bloge.remote_workers.v1.ErrorReason\"T\n\x08\x44raining\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06worker\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,25 +41,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO']._serialized_start=853
   _globals['_HELLO']._serialized_end=1049
   _globals['_CREDITS']._serialized_start=1051
-  _globals['_CREDITS']._serialized_end=1102
-  _globals['_RECEIPT']._serialized_start=1104
-  _globals['_RECEIPT']._serialized_end=1137
-  _globals['_REPORTS']._serialized_start=1140
-  _globals['_REPORTS']._serialized_end=1381
-  _globals['_DRAIN']._serialized_start=1383
-  _globals['_DRAIN']._serialized_end=1406
-  _globals['_PING']._serialized_start=1408
-  _globals['_PING']._serialized_end=1447
-  _globals['_WELCOME']._serialized_start=1450
-  _globals['_WELCOME']._serialized_end=1894
-  _globals['_OFFERS']._serialized_start=1896
-  _globals['_OFFERS']._serialized_end=1976
-  _globals['_VERDICTS']._serialized_start=1978
-  _globals['_VERDICTS']._serialized_end=2040
-  _globals['_CANCELS']._serialized_start=2042
-  _globals['_CANCELS']._serialized_end=2106
-  _globals['_LEASECANCEL']._serialized_start=2108
-  _globals['_LEASECANCEL']._serialized_end=2229
-  _globals['_DRAINING']._serialized_start=2231
-  _globals['_DRAINING']._serialized_end=2315
+  _globals['_CREDITS']._serialized_end=1157
+  _globals['_TOPICCREDITS']._serialized_start=1159
+  _globals['_TOPICCREDITS']._serialized_end=1216
+  _globals['_RECEIPT']._serialized_start=1218
+  _globals['_RECEIPT']._serialized_end=1251
+  _globals['_REPORTS']._serialized_start=1254
+  _globals['_REPORTS']._serialized_end=1495
+  _globals['_DRAIN']._serialized_start=1497
+  _globals['_DRAIN']._serialized_end=1520
+  _globals['_PING']._serialized_start=1522
+  _globals['_PING']._serialized_end=1561
+  _globals['_WELCOME']._serialized_start=1564
+  _globals['_WELCOME']._serialized_end=2008
+  _globals['_OFFERS']._serialized_start=2010
+  _globals['_OFFERS']._serialized_end=2090
+  _globals['_VERDICTS']._serialized_start=2092
+  _globals['_VERDICTS']._serialized_end=2154
+  _globals['_CANCELS']._serialized_start=2156
+  _globals['_CANCELS']._serialized_end=2220
+  _globals['_LEASECANCEL']._serialized_start=2222
+  _globals['_LEASECANCEL']._serialized_end=2343
+  _globals['_DRAINING']._serialized_start=2345
+  _globals['_DRAINING']._serialized_end=2429
 # @@protoc_insertion_point(module_scope)

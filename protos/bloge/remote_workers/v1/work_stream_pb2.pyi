@@ -203,6 +203,7 @@ class Credits(_message.Message):
 
     ITEMS_TOTAL_FIELD_NUMBER: _builtins.int
     BYTES_TOTAL_FIELD_NUMBER: _builtins.int
+    TOPICS_FIELD_NUMBER: _builtins.int
     items_total: _builtins.int
     """Required. Items that may have been offered in this session in all."""
     bytes_total: _builtins.int
@@ -210,19 +211,53 @@ class Credits(_message.Message):
     that does not fit what is left is not offered, nor is any behind it in its topic. While the worker holds no lease of
     this session, one item is offered whatever its size: it would else wait for ever.
     """
+    @_builtins.property
+    def topics(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopicCredits]:
+        """Optional. Topics of which the worker can run fewer items at once than it holds in all, each once, up to 64. A topic
+        that was named in no frame of the session so far is limited by `items_total` alone; servers that do not know this
+        field limit every topic so. Without it, items that wait for their turn would fill a worker that other topics need.
+        """
+
     def __init__(
         self,
         *,
         items_total: _builtins.int = ...,
         bytes_total: _builtins.int = ...,
+        topics: _abc.Iterable[Global___TopicCredits] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_total", b"bytes_total", "items_total", b"items_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_total", b"bytes_total", "items_total", b"items_total", "topics", b"topics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Credits: _TypeAlias = Credits  # noqa: Y015
+
+@_typing.final
+class TopicCredits(_message.Message):
+    """Opens the window for offers of one topic, within that of all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    ITEMS_TOTAL_FIELD_NUMBER: _builtins.int
+    worker_topic: _builtins.str
+    """Required. One of the session's topics; others are ignored."""
+    items_total: _builtins.int
+    """Required. Items of the topic that may have been offered in this session in all."""
+    def __init__(
+        self,
+        *,
+        worker_topic: _builtins.str = ...,
+        items_total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items_total", b"items_total", "worker_topic", b"worker_topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopicCredits: _TypeAlias = TopicCredits  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
@@ -375,8 +410,9 @@ class Welcome(_message.Message):
 
     @_builtins.property
     def ping_interval(self) -> _duration_pb2.Duration:
-        """How often the worker pings. The server pings after one and a half times that without a frame from the worker, and
-        answers every ping, so an idle stream carries one question and one answer an interval.
+        """After so long without a frame from the worker the server asks for a sign of life. The worker should ask after one and a
+        half times as long without a frame from the server, so that an idle stream carries one question and one answer an
+        interval. Both answer every question.
         """
 
     @_builtins.property

@@ -2,7 +2,7 @@
 -- Claims due items of one topic for one worker, highest priority first, then oldest first.
 -- Transition: READY -> CLAIMED, RETRY_WAIT (due) -> CLAIMED or READY; a passed suspend deadline -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
 --   payloads and progress), any size (1: the first item is given whatever its size), request id (empty: none)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
@@ -108,6 +108,7 @@ local function consider(record)
   local size = #record.spec + #record.payload + #(record.progress or '')
   if fits(size) then
     claim(record)
+    journal(record, 'claimed', '')
     claimed, bytes = claimed + 1, bytes + size
     if request ~= '' then held[claimed] = record.id .. ' ' .. record.fence end
     return

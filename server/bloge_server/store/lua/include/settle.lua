@@ -1,6 +1,6 @@
 -- How items end, and what is due at `now` whatever a caller asks: no answer depends on when a sweep last ran.
 
-local RETENTION = tonumber(ARGV[2]) -- ms that a finished item is kept
+local RETENTION = tonumber(string.match(ARGV[2], '^%d+')) -- ms that a finished item is kept
 local RANDOM = tonumber(ARGV[3]) -- [0, 1), the caller's dice: scripts stay repeatable
 local LOSS_JITTER = 500 -- ms
 local MAX_BACKOFF = 604800000 -- ms, 7 days

@@ -1,0 +1,1 @@
+"""Ours beside what users might take instead, measured in one run."""

@@ -1,0 +1,141 @@
+"""docs/performance.md as text. No I/O."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.compare.systems import LEFT_OUT
+from benchmarks.report import digest
+from benchmarks.report.aims import aims
+from benchmarks.report.digest import OURS, Digest, Pick, Record
+from benchmarks.report.plots import PLOTS
+from benchmarks.svg import number
+
+NOTE = "<!-- Made by `python -m benchmarks.report` from benchmarks/results/published.jsonl; do not edit. -->\n"
+NOTHING = "-"
+"""Stands where a figure was not taken."""
+_PARTS = ("server", "store", "broker", "workers", "client")
+
+
+def page(found: Digest) -> str:
+    """Return the page."""
+    lines = [NOTE, "# Performance\n", *_intro(found)]
+    lines += ["## Aims\n", *_aims(found)]
+    lines += ["## Beside what one might use instead\n", *_peers(found)]
+    lines += ["## Processor time\n", *_processor(found)]
+    lines += ["## Ours as a backlog grows\n", *_backlogs(found)]
+    lines += ["## Unary calls\n", *_unary(found), "## Idle, and with many leases held\n", *_holding(found)]
+    lines += ["## How it was measured\n", *_settings(found)]
+    return "\n".join(lines)
+
+
+def _intro(found: Digest) -> Iterator[str]:
+    machine = found.hardware
+    yield (
+        f"Taken on {machine['processor']}, {machine['cores']} cores that everything shares, {machine['memory']},"
+        f" {machine['kernel']}, {machine['python']}. Absolute figures do not travel; ratios do, more or less: before"
+        " each visit to a peer ours was measured too, and each figure is the median of the rounds.\n"
+    )
+    if found.is_smoke:
+        yield "**These are figures of a smoke run with tiny sizes: they say that the tools work, and nothing else.**\n"
+
+
+def _aims(found: Digest) -> Iterator[str]:
+    yield "| measure | aim | measured | by the aim | |\n|---|---|---|---|---|"
+    for aim in aims(found):
+        met = "met" if aim.ratio >= 1 else "not met"
+        yield f"| {aim.measure} | {aim.aim} | {aim.measured} | {number(aim.ratio)} | {met} |"
+    yield ""
+
+
+def _peers(found: Digest) -> Iterator[str]:
+    columns: Sequence[tuple[str, Sequence[Pick]]] = (
+        ("drain, 1 worker process, items/s", [digest.drain(1)]),
+        ("2 processes", [digest.drain(2)]),
+        ("enqueue, items/s", [digest.enqueue]),
+        ("enqueue to result at 50/s: p50 / p99, ms", [digest.latency(50, "p50"), digest.latency(50, "p99")]),
+        ("at 2,000/s", [digest.latency(2000, "p50"), digest.latency(2000, "p99")]),
+        ("bytes an item waiting", [digest.stored]),
+        ("`kill -9` to rerun, s", [digest.recovery]),
+    )
+    yield "Items of 256 bytes, a handler that does nothing, a small result that is kept.\n"
+    yield "| system | " + " | ".join(name for name, _ in columns) + " | ours drains |"
+    yield "|---" * (len(columns) + 2) + "|"
+    for system in found.systems():
+        cells = [_cell(found, system, picks) for _, picks in columns]
+        yield f"| {system['title']} | {' | '.join(cells)} | {_beside(found, system)} |"
+    yield ""
+    yield from (f"![{title}](performance/{name}.svg)\n" for name, title in PLOTS.items())
+    yield (
+        "Ours counts until the outcomes have arrived at the enqueuer, the others until the last handler has run. Most"
+        " of them talk to Redis straight from the worker; several have no renewable lease, no fencing, no deadline.\n"
+    )
+
+
+def _cell(found: Digest, system: Record, picks: Sequence[Pick]) -> str:
+    figures = [found.middle(system["system"], pick) for pick in picks]
+    return " / ".join(NOTHING if figure is None else number(figure) for figure in figures)
+
+
+def _beside(found: Digest, system: Record) -> str:
+    ratio = found.ratio(system["system"], digest.drain(1))
+    return "" if system["system"] == OURS or ratio is None else f"{number(ratio)} x"
+
+
+def _processor(found: Digest) -> Iterator[str]:
+    yield "Microseconds an item during the drain with one worker process, from the first run on.\n"
+    yield "| system | " + " | ".join(_PARTS) + " |"
+    yield "|---" * (len(_PARTS) + 1) + "|"
+    for system in found.systems():
+        cells = [_cell(found, system, [digest.processor(part)]) for part in _PARTS]
+        yield f"| {system['title']} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _backlogs(found: Digest) -> Iterator[str]:
+    records = found.scale("backlog")
+    if not records:
+        return
+    steps = list(records[0]["store_cpu_us"])
+    yield "Microseconds of the store's processor for one item, in batches of 100; a sweep is one call.\n"
+    yield "| items waiting | " + " | ".join(steps) + " | bytes an item waiting |"
+    yield "|---" * (len(steps) + 2) + "|"
+    for backlog in sorted({each["backlog"] for each in records}):
+        costs = [digest.claim_cost(records, step, backlog) or 0.0 for step in steps]
+        size = next(each["bytes_per_waiting_item"] for each in records if each["backlog"] == backlog)
+        yield f"| {backlog:,} | {' | '.join(map(number, costs))} | {number(size)} |"
+    yield ""
+
+
+def _unary(found: Digest) -> Iterator[str]:
+    records = found.scale("unary")
+    yield "| callers | Claim 1 and Complete 1, calls/s | echo on grpc.aio, calls/s | ratio |\n|---|---|---|---|"
+    for callers in sorted({each["callers"] for each in records}):
+        if (rates := digest.unary_rates(records, callers)) is not None:
+            ours, echo = rates
+            yield f"| {callers} | {number(ours)} | {number(echo)} | {number(ours / echo)} |"
+    yield ""
+
+
+def _holding(found: Digest) -> Iterator[str]:
+    yield "| leases held | for, s | server, % of a core | store | worker | server memory, MiB |"
+    yield "|---|---|---|---|---|---|"
+    for each in [*found.scale("idle"), *found.scale("holding")]:
+        shares = [number(each["cpu_share"][part] * 100) for part in ("server", "store", "worker")]
+        memory = number(each["resident_bytes"]["server"] / 2**20)
+        yield f"| {each['leases']:,} | {number(each['seconds'])} | {' | '.join(shares)} | {memory} |"
+    yield ""
+
+
+def _settings(found: Digest) -> Iterator[str]:
+    yield "```\nmake bench          # peers into environments of their own, then everything on this page\n"
+    yield "make bench-smoke    # tiny sizes of the same\nmake load PROFILE=steady ARGS='--rate 2000'\n```\n"
+    yield "The peers' Redis writes its file every second (`appendfsync everysec`), as does our store.\n"
+    yield "| system | versions | settings |\n|---|---|---|"
+    for system in found.systems():
+        versions = ", ".join(f"{name} {version}" for name, version in system["versions"].items())
+        yield f"| {system['title']} | {versions} | {system['settings']} |"
+    yield "\nOurs: " + ", ".join(f"{name} {version}" for name, version in found.hardware.items()) + ".\n"
+    yield from (f"{name} is not here: {why}.\n" for name, why in LEFT_OUT.items())
+    if problems := found.problems():
+        yield "Not as it should be in this run:\n"
+        yield from (f"- {problem}" for problem in problems)
+        yield ""

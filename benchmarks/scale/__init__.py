@@ -1,0 +1,1 @@
+"""Ours alone: what grows with a backlog, what idle parts cost, how far unary calls are from their limit."""

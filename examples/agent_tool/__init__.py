@@ -1,0 +1,1 @@
+"""A tool of an agent, run by a remote worker."""

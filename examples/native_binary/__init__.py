@@ -1,0 +1,1 @@
+"""A program that is not Python, run by a worker: with cancellation, a deadline, and its own words for its errors."""

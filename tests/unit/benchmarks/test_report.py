@@ -1,0 +1,87 @@
+"""From records to the page."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import results
+from benchmarks.report import digest
+from benchmarks.report.__main__ import main
+from benchmarks.report.aims import aims
+from benchmarks.report.digest import Digest
+from benchmarks.report.page import page
+
+RUN = {"kind": "run", "when": "now", "smoke": False, "hardware": dict.fromkeys(("processor", "cores"), "2")}
+
+
+def visit(system: str, drained: float, *, beside: str = "", **members: Any) -> dict[str, Any]:
+    """Return the record of a visit."""
+    record: dict[str, Any] = {"kind": "visit", "system": system, "title": system, "beside": beside or system}
+    record |= {"enqueue_per_s": 0.0, "stored_bytes_per_item": 0.0, "drain_per_s": {"1": drained}, "recovery_s": None}
+    return {
+        **record,
+        "settings": "",
+        "versions": {},
+        "latency_ms": {},
+        "cpu_us_per_item": {},
+        "problems": [],
+        **members,
+    }
+
+
+def test_a_figure_is_the_median_of_its_visits() -> None:
+    """And absent if it was never taken."""
+    found = Digest([RUN, visit("bullmq", 1), visit("bullmq", 5), visit("bullmq", 2)])
+    assert found.middle("bullmq", digest.drain(1)) == 2
+    assert found.middle("bullmq", digest.drain(2)) is None
+    assert found.middle("arq", digest.drain(1)) is None
+
+
+def test_a_ratio_compares_what_was_measured_side_by_side() -> None:
+    """The machine may be slower an hour later; ours beside another peer does not count."""
+    first = [visit("bloge", 30, beside="bullmq"), visit("bullmq", 10)]
+    found = Digest([RUN, *first, visit("bloge", 90, beside="arq"), visit("arq", 9)])
+    assert found.ratio("bullmq", digest.drain(1)) == 3
+    assert found.ratio("arq", digest.drain(1)) == 10
+    assert found.ratio("saq", digest.drain(1)) is None
+
+
+def test_aims_are_met_or_not() -> None:
+    """At least as fast as aimed at, at most as long: a ratio of 1 and more is met."""
+    latency = {"50": {"p50": 6.0, "p99": 4.0}}
+    records = [
+        RUN,
+        visit("bloge", 33, beside="bullmq"),
+        visit("bullmq", 10),
+        visit("bloge-embedded", 1, latency_ms=latency, enqueue_per_s=30_000.0),
+    ]
+    found = {aim.measure: aim for aim in aims(Digest(records))}
+    assert found["drain, one worker process, beside BullMQ"].ratio == pytest.approx(3.0)
+    assert found["enqueue, batches of 500"].ratio == 0.5
+    assert found["enqueue to outcome at 50 items/s, p50"].ratio == 0.5
+    assert found["enqueue to outcome at 50 items/s, p99"].ratio == 2
+    assert "unary Claim 1 and Complete 1, beside an echo" not in found
+
+
+def test_the_page_shows_what_went_wrong() -> None:
+    """Beside the figures it belongs to."""
+    machine = dict.fromkeys(("processor", "cores", "memory", "kernel", "python"), "x")
+    text = page(Digest([{**RUN, "hardware": machine}, visit("bullmq", 10, problems=["3 items never ran"])]))
+    assert "- bullmq: 3 items never ran" in text
+    assert "| bullmq | 10 |" in text
+
+
+def test_the_committed_page_is_what_the_published_results_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks.report` was run after the last change."""
+    assert main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_results_are_objects(tmp_path: Path) -> None:
+    """A file of something else is refused with the line."""
+    file = tmp_path / "results.jsonl"
+    results.append(file, {"a": 1})
+    assert results.read(file) == [{"a": 1}]
+    file.write_text('{"a": 1}\n[]\n')
+    with pytest.raises(ValueError, match=r"results.jsonl:2"):
+        results.read(file)
