@@ -251,7 +251,7 @@ def test_a_client_that_stops_reading(own_server: ServerProcess, namespace: str) 
         for number in range(count):
             wire.put(f"i{number}", payload=b"x" * 500_000)
         until(lambda: wire.topic().claimed_count == credit, "it is offered what it allows")
-        with wire.session("listening", credit=count) as other:
+        with wire.session("listening", credit=count, lease_duration=seconds(LONG_LEASE)) as other:
             leases: list[str] = []
             while len(leases) < count:
                 offers = other.expect("offers")

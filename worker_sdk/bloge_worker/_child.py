@@ -22,6 +22,11 @@ LOG = "log"
 """What a child sends besides reports and progress: a pickled record."""
 
 
+def progress_of(held: HeldLease) -> str:
+    """Return how a child marks progress of a run: a context may outlive its run, and then speaks for nobody."""
+    return f"progress {held.token}"
+
+
 class Request(NamedTuple):
     """One run, as it crosses to the child."""
 
@@ -62,8 +67,8 @@ def child_main(connection: Connection, duty: Duty) -> None:
 
 
 def _serve(request: Request, handler: Handler, send: Callable[[str, bytes], None]) -> None:
-    def send_progress(_: HeldLease, details: bytes) -> None:
-        send("progress", details)
+    def send_progress(held: HeldLease, details: bytes) -> None:
+        send(progress_of(held), details)
 
     services = RunServices(time.monotonic, send_progress, lambda: request.max_payload_bytes, within_run)
     held = lone_lease(lease_pb2.Lease.FromString(request.lease), services.clock())

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from bloge.remote_workers.v1 import lease_pb2
-from bloge_worker._child import LOG, Duty, Request, child_main
+from bloge_worker._child import LOG, Duty, Request, child_main, progress_of
 from bloge_worker._durations import duration_of
 from bloge_worker._runs import Run, RunServices
 from bloge_worker.errors import HandlerError
@@ -142,9 +142,9 @@ class _Child:
                 logger = logging.getLogger(record.name)
                 if logger.isEnabledFor(record.levelno):
                     logger.handle(record)
-            elif kind == "progress":
+            elif kind == progress_of(run.held):
                 services.send_progress(run.held, data)
-            else:
+            elif kind in _REPORTS:
                 report: Report = _REPORTS[kind].FromString(data)
                 return report
 

@@ -19,6 +19,8 @@ from bloge_server.domain.work_item import SweepResult
 from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
+FAILED_SECONDS = 0.1
+"""A sweep that failed is tried again so soon: what fell due while the store was away fires when it is back."""
 SPREAD = 0.25
 """Share of the fallback interval by which a topic is looked at early, so that thousands are not looked at at once."""
 TICK_SECONDS = 0.05
@@ -112,6 +114,8 @@ class Sweeper:
         self._trips: set[asyncio.Task[None]] = set()
         self._due_again: set[Topic] = set()
         """Topics that fell due while they were swept."""
+        self._failing: set[Topic] = set()
+        """Topics whose last sweep failed; that is logged once."""
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._warned: dict[Topic, float] = {}
         """When each topic was last said to have too many dead letters."""
@@ -131,6 +135,7 @@ class Sweeper:
     def forget(self, topic: Topic) -> None:
         """Take care of a topic no more."""
         self._agenda.forget(topic)
+        self._failing.discard(topic)
         self._warned.pop(topic, None)
 
     def schedule(self, topic: Topic, delay_ms: int) -> None:
@@ -191,18 +196,20 @@ class Sweeper:
 
     def _take(self, topic: Topic, result: SweepResult | RemoteWorkersError) -> float:
         """Tell what a sweep did; return when the topic is due again."""
-        if isinstance(result, RemoteWorkersError):
-            _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(result))
-        else:
-            self._tell(topic, result)
         now = self._clock()
+        if isinstance(result, RemoteWorkersError):
+            if topic not in self._failing:
+                _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(result))
+            self._failing.add(topic)
+            return now + FAILED_SECONDS
+        self._failing.discard(topic)
+        self._tell(topic, result)
         if topic in self._due_again:
             self._due_again.discard(topic)
             return now
         fallback = now + FALLBACK_SECONDS * (1 - SPREAD * self._dice())
         fallback -= fallback % TICK_SECONDS
-        due_ms = result.next_due_ms if isinstance(result, SweepResult) else -1
-        return min(fallback, now + due_ms / 1000) if due_ms >= 0 else fallback
+        return min(fallback, now + result.next_due_ms / 1000) if result.next_due_ms >= 0 else fallback
 
     def _tell(self, topic: Topic, result: SweepResult) -> None:
         log = _log.bind(namespace=topic[0], worker_topic=topic[1])

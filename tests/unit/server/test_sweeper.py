@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
-from bloge_server.services.sweeper import FALLBACK_SECONDS, TICK_SECONDS, Agenda, Sweeper
+from bloge_server.services.sweeper import FAILED_SECONDS, FALLBACK_SECONDS, TICK_SECONDS, Agenda, Sweeper
 
 Result = SweepResult | RemoteWorkersError
 
@@ -290,7 +290,7 @@ async def test_too_many_dead_letters_are_told_once_a_minute() -> None:
     "failure", [RemoteWorkersError(Reason.STORE_UNAVAILABLE, "gone"), ValueError("a reply nobody foresaw")]
 )
 async def test_a_failed_sweep_does_not_end_the_sweeper(sweeper: Sweeper, sweeps: Sweeps, failure: Exception) -> None:
-    """Whatever a sweep of one topic raises, the topic is tried again and the others go on."""
+    """Whatever a sweep of one topic raises, the topic is tried again soon and the others go on."""
     sweeps.failure = failure
     sweeper.know(A)
     assert await sweeps.done.get() == "a"
@@ -298,7 +298,7 @@ async def test_a_failed_sweep_does_not_end_the_sweeper(sweeper: Sweeper, sweeps:
     sweeper.schedule(B, 0)
     async with asyncio.timeout(5):
         assert await sweeps.done.get() == "b"
-    sweeps.now += FALLBACK_SECONDS
+    sweeps.now += FAILED_SECONDS
     sweeper.schedule(B, 0)
     async with asyncio.timeout(5):
         assert {await sweeps.done.get(), await sweeps.done.get()} == {"a", "b"}
