@@ -56,7 +56,7 @@ class Costs:
         async def claim() -> None:
             order = ClaimOrder("worker", _BATCH, _LEASE_MS, offer_lease_ms=_OFFER_MS)
             leases = (await self._store.claim(NAMESPACE, TOPIC, order)).leases
-            claimed.extend(token for lease in leases if (token := LeaseToken.parse(lease.token)))
+            claimed.extend(lease.token for lease in leases)
 
         async def each(act: Callable[[Sequence[LeaseToken]], Awaitable[object]]) -> None:
             for start in range(0, len(claimed), _BATCH):

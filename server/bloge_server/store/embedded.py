@@ -195,7 +195,6 @@ def _spawn(data_dir: Path, socket: Path, appendfsync: str) -> subprocess.Popen[b
         "appendonly": "yes",
         "appendfsync": appendfsync,
         "save": "",
-        "auto-aof-rewrite-percentage": "0",
         "maxmemory-policy": "noeviction",
         "hash-max-listpack-value": str(_LISTPACK_BYTES),
         "daemonize": "no",

@@ -1,6 +1,7 @@
 -- A work item's record in memory: loaded once a call, changed in memory, written by `commit`.
 -- `policy` and `state` are packed into one field each, words parted by blanks, '-' for none: what every call needs costs
--- one read, one match and one write. Everything else is a field of its own, read only where it matters.
+-- one read, one match and one write. Everything else is a field of its own, read only where it matters. The word `received`
+-- is 1, or o5000 for an offer of 5000 ms whose receipt has not come.
 
 local NONE = '-'
 local INDEX = { READY = 'ready', CLAIMED = 'leases', RETRY_WAIT = 'retry', DEAD_LETTER = 'dead' }
@@ -38,15 +39,12 @@ local function state_text(record)
 end
 
 -- Returns the record of an item; nil if there is none, or none that this release can read: `missing` tells which.
--- One more field, or three, may be read in the same call.
-local function load(id, one, two, three)
+-- Fields that are named besides are read in the same call.
+local function load(id, ...)
   local record = records[id]
   if record ~= nil then return record or nil end
   local key = item_key .. id
-  local values
-  if three then values = redis.call('HMGET', key, 'policy', 'state', one, two, three)
-  elseif one then values = redis.call('HMGET', key, 'policy', 'state', one)
-  else values = redis.call('HMGET', key, 'policy', 'state') end
+  local values = redis.call('HMGET', key, 'policy', 'state', ...)
   if not values[1] then
     records[id] = false
     return nil
@@ -56,8 +54,7 @@ local function load(id, one, two, three)
     return nil
   end
   record = unpacked(id, key, values[1], values[2])
-  if one then record[one] = values[3] end
-  if three then record[two], record[three] = values[4], values[5] end
+  for i = 1, select('#', ...) do record[select(i, ...)] = values[i + 2] end
   records[id] = record
   return record
 end
@@ -108,6 +105,14 @@ end
 local function lease_deadline(record, lease)
   local limit = attempt_end(record)
   return limit and math.min(now + lease, limit) or now + lease
+end
+
+-- Returns when the lease of a claimed record ends; nil if nobody knows. An offer lasts as long as it was made for.
+local function lease_end_of(record)
+  local offered = string.match(record.received, '^o(%d+)$')
+  if not offered then return tonumber(index_score(keys.leases, record.id) or nil) end
+  local limit = attempt_end(record)
+  return limit and math.min(record.claimed + offered, limit) or record.claimed + offered
 end
 
 local function write(record)
