@@ -16,6 +16,7 @@ from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import Lease
 from bloge_server.rpc.fields import milliseconds
+from bloge_server.rpc.specs import fill_spec
 
 MIN_LEASE_MS = 1000
 MAX_LEASE_MS = 3_600_000
@@ -168,8 +169,7 @@ def fill_lease(message: pb.Lease, namespace: str, lease: Lease, full_lease_ms: i
     message.fence = lease.fence
     message.namespace = namespace
     spec = message.spec
-    spec.ParseFromString(lease.spec)
-    spec.payload = lease.payload
+    fill_spec(spec, lease.spec, lease.token.worker_topic, lease.item_id, lease.payload)
     _fill_duration(message.lease_duration, full_lease_ms)
     if lease.progress:
         message.progress = lease.progress
