@@ -6,10 +6,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
+
 from benchmarks.peers.contract import PAYLOAD_BYTES
+from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Complete
 from bloge_server.domain.work_item import ClaimOrder, NewItem
+from bloge_server.rpc.fields import Checks
+from bloge_server.rpc.specs import new_item
 from bloge_server.store import connection, embedded
 from bloge_server.store.redis_store import RedisStore
 
@@ -56,7 +61,7 @@ class Costs:
         async def claim() -> None:
             order = ClaimOrder("worker", _BATCH, _LEASE_MS, offer_lease_ms=_OFFER_MS)
             leases = (await self._store.claim(NAMESPACE, TOPIC, order)).leases
-            claimed.extend(token for lease in leases if (token := LeaseToken.parse(lease.token)))
+            claimed.extend(lease.token for lease in leases)
 
         async def each(act: Callable[[Sequence[LeaseToken]], Awaitable[object]]) -> None:
             for start in range(0, len(claimed), _BATCH):
@@ -84,19 +89,25 @@ class Costs:
         used = await self._node.info("cpu")
         return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
+    def _item(self, payload: bytes) -> NewItem:
+        """Return an item as an orchestrator's node is: found by its execution and node, with a deadline and retries."""
+        number = next(self._numbers)
+        spec = pb.WorkItemSpec(
+            item_id=f"{number:032x}",
+            worker_topic=TOPIC,
+            operator_ref="bench",
+            execution_id=f"execution-{number}",
+            node_id="node",
+            reply_group="bench",
+            payload=payload,
+            suspend_timeout=Duration(seconds=_SUSPEND_MS // 1000),
+            retry_policy=pb.RetryPolicy(attempts=3, backoff=Duration(seconds=1)),
+        )
+        return new_item(spec, Checks(), len(payload))
+
     async def _enqueue(self, number: int) -> None:
         payload = b'{"pad":"' + b"x" * (PAYLOAD_BYTES - 10) + b'"}'
-        items = [
-            NewItem(
-                f"item-{next(self._numbers)}",
-                "digest",
-                b"",
-                payload,
-                suspend_timeout_ms=_SUSPEND_MS,
-                reply_group="bench",
-            )
-            for _ in range(number)
-        ]
+        items = [self._item(payload) for _ in range(number)]
         await self._store.enqueue(NAMESPACE, TOPIC, items)
         self.ready += number
 

@@ -8,7 +8,6 @@ import structlog
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Claim, Dispatcher, Room, Topic
-from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Release
 from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.store.redis_store import RedisStore
@@ -109,6 +108,5 @@ class ClaimPump:
 
     async def _hand_back(self, topic: Topic, leases: list[Lease]) -> None:
         """Release what was claimed for somebody who has left meanwhile."""
-        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
-        releases = [Release(token, 0, '"the claimer left"', draining=True, digest="left") for token in tokens]
+        releases = [Release(lease.token, 0, '"the claimer left"', draining=True, digest="left") for lease in leases]
         await self._store.release(*topic, releases)

@@ -101,13 +101,14 @@ class WorkStream:
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:
         """Offer what was claimed."""
-        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
+        tokens = [lease.token for lease in leases]
         # Payload bytes alone, as the worker counts them: what the two count apart would be lost for ever.
         sequence = self.session.offer(tokens, sum(len(lease.payload) for lease in leases), self._clock())
         frame = pb.WorkResponse()
         frame.offers.offer_sequence = sequence
+        add = frame.offers.leases.add
         for lease in leases:
-            convert.fill_lease(frame.offers.leases.add(), topic[0], lease, self.lease_ms)
+            convert.fill_lease(add(), topic[0], lease, self.lease_ms)
         self.frames.put(frame)
 
     # The stream.
@@ -262,7 +263,9 @@ class WorkStream:
                 self._received.pop(report.token, None)
         verdicts = await reporting.take_what_can_be(self._store, taken)
         self._note_verdicts(taken, verdicts)
-        self.frames.put(pb.WorkResponse(verdicts=pb.Verdicts(verdicts=map(convert.verdict, ids, verdicts))))
+        frame = pb.WorkResponse()
+        convert.fill_verdicts(frame.verdicts, ids, verdicts)
+        self.frames.put(frame)
 
     def _note_verdicts(self, reports: Sequence[Report | Verdict], verdicts: Sequence[Verdict]) -> None:
         """Keep count of what the worker holds."""
