@@ -50,6 +50,10 @@ class Costs:
         """Return the memory that the store uses, in bytes."""
         return int((await self._node.info("memory"))["used_memory"])
 
+    async def appended(self) -> int:
+        """Return the size of the store's append-only file, in bytes."""
+        return int((await self._node.info("persistence"))["aof_current_size"])
+
     async def measure(self, items: int) -> dict[str, float]:
         """Return microseconds of the store's processor that each step costs an item; the backlog is then as before.
 

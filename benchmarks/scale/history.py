@@ -18,7 +18,9 @@ async def measure(finished: int, items: int) -> dict[str, Any]:
     """
     ahead_ms = 0
     async with measured_store(lambda: time.time_ns() // 1_000_000 + ahead_ms) as costs:
+        written = await costs.appended()
         before_us = await costs.measure(items)
+        aof_bytes = (await costs.appended() - written) / items
         empty = await costs.memory()
         chunk = min(_CHUNK, finished)
         for _ in range(finished // chunk):
@@ -38,6 +40,7 @@ async def measure(finished: int, items: int) -> dict[str, Any]:
     return {
         "finished": finished,
         "bytes_per_finished_item": size,
+        "aof_bytes_per_item": aof_bytes,
         "store_cpu_us_without": before_us,
         "store_cpu_us": after_us,
         "purged_per_s": purged / seconds,
