@@ -48,6 +48,10 @@ test-long: install ## Walk 2,000 random histories of 100 steps
 test-planted: install ## Plant known defects one by one; each must turn the suite red
 	@$(BIN)/python tests/planted/run.py
 
+.PHONY: test-faults
+test-faults: install ## Break streams, workers and servers in every way we know; prints a table of fault and result
+	@FULL=1 $(BIN)/python -m pytest tests/acceptance tests/faults --timeout 400 $(ARGS)
+
 .PHONY: chaos
 chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
 	@PYTHONPATH=tests $(BIN)/python -m chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
@@ -89,7 +93,7 @@ bench-peers: install ## Install what ours is measured beside, each in an environ
 	@$(BIN)/python -m benchmarks.peers.install
 
 .PHONY: bench
-bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md
+bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md and docs/capacity.md
 	@results=benchmarks/results/bench-$$(date -u +%Y%m%dT%H%M%SZ).jsonl; status=0; \
 	  $(BIN)/python -m benchmarks.compare --out $$results || status=1; \
 	  $(BIN)/python -m benchmarks.scale --out $$results || status=1; \
@@ -103,6 +107,14 @@ bench-smoke: install ## Run every benchmark with tiny sizes, with those peers th
 .PHONY: bench-foreach
 bench-foreach: install ## Measure what deciding costs in a foreach over N=5000 items
 	@$(BIN)/python -m benchmarks.foreach $${N:-5000}
+
+.PHONY: bench-streams
+bench-streams: install ## Measure what STREAMS=1000 idle streams cost one server in memory and processor time
+	@$(BIN)/python -m benchmarks.streams --streams $${STREAMS:-1000}
+
+.PHONY: bench-cancel
+bench-cancel: install ## Measure the time from a Cancel call until the handler notices
+	@$(BIN)/python -m benchmarks.cancel
 
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again

@@ -1,13 +1,22 @@
 """Writes the pages that repeat code: `generate.py` writes them, `generate.py --check` only compares."""
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
+
+import click
 
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
 from bloge_orchestrator import diagnostic_codes
+from bloge_orchestrator.cli import main as bloge
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
+from bloge_server.http.gateway import openapi
+from bloge_server.http.gateway import routes as gateway
+from bloge_server.http.gateway.calls import Calls
 from bloge_server.store import keys, scripts
 from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
 from docs.worker_reference import reference
@@ -99,6 +108,29 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def openapi_document() -> str:
+    """Return the description of the JSON gateway."""
+    calls = cast("Calls", None)  # only described, never called
+    return json.dumps(openapi.document(gateway.endpoints(calls), "0.1.0"), indent=1) + "\n"
+
+
+def commands() -> str:
+    """Return the page of the `bloge` command: its help texts."""
+    lines = [NOTE, "# The `bloge` command\n"]
+    for name, command in _leaves("bloge", bloge):
+        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        lines += [f"## {name}\n", "```", command.get_help(context), "```\n"]
+    return "\n".join(lines)
+
+
+def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    for each, below in sorted(command.commands.items()):
+        yield from _leaves(f"{name} {each}", below)
+
+
 def worker_reference() -> str:
     """Return the page of everything a worker's author can name."""
     return f"{NOTE}\n{reference()}"
@@ -121,6 +153,8 @@ PAGES = {
     "errors.md": errors,
     "settings.md": settings,
     "metrics.md": metrics,
+    "openapi.json": openapi_document,
+    "commands.md": commands,
     "worker/reference.md": worker_reference,
     "diagnostics.md": diagnostics,
 }

@@ -17,6 +17,7 @@ from bloge.remote_workers.v1 import ops_service_pb2_grpc, work_item_pb2, work_it
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
 from bloge_orchestrator.errors import InvalidAddressError
 from bloge_orchestrator.execution_client import ExecutionClient
+from bloge_orchestrator.operations_client import OperationsClient
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeWatch
 from bloge_orchestrator.patience import PASSING, Patience
 from bloge_orchestrator.telling import told
@@ -83,6 +84,7 @@ class ControlPlane:
         self._ops = ops_service_pb2_grpc.OpsServiceStub(self._channel)
         self.outcomes = OutcomeWatch(self._items, self._random)
         self.executions = ExecutionClient(self._channel, self.address)
+        self.operations = OperationsClient(self._channel, self.address)
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -14,9 +15,12 @@ from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
 from bloge_server.http import app as http_app
-from bloge_server.http import health, metrics
+from bloge_server.http import health, journal, metrics
+from bloge_server.http.gateway import routes as gateway
+from bloge_server.http.gateway.calls import Calls
 from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
+from bloge_server.rpc.boundary import InProcess
 from bloge_server.rpc.execution_service import ExecutionService
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
@@ -24,6 +28,7 @@ from bloge_server.rpc.work_stream import StreamSettings
 from bloge_server.rpc.worker_service import WorkerService
 from bloge_server.services.cancels import CancelWatch
 from bloge_server.services.depths import Depths
+from bloge_server.services.event_feed import EventFeed
 from bloge_server.services.executions import Executions
 from bloge_server.services.heralds import Herald, Heralds
 from bloge_server.services.journaling import Journaling
@@ -59,6 +64,7 @@ class App:
             probe=self._probe,
             replicas=Replicas(settings.wait_replicas, max(1, int(settings.wait_timeout_seconds * 1000))),
             retention_ms=int(settings.retention_seconds * 1000),
+            journal_events=settings.journal_events,
             limits=TopicLimits(settings.backlog_limit, settings.dead_letter_limit, settings.dead_letter_policy.upper()),
         )
         self._heralds = Heralds()
@@ -66,7 +72,7 @@ class App:
         self._outcomes = Outcomes(self.store)
         executions = Executions(self.store, self._outcomes)
         self._journaling = Journaling(self.store, executions, self._know)
-        self._sweeper = Sweeper(self.store.sweep, executions.purge, probe=self._probe)
+        self._sweeper = Sweeper(executions.sweep, self.store.together, probe=self._probe)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
             lease_ms=int(settings.lease_seconds * 1000),
@@ -80,7 +86,8 @@ class App:
         self._workers = WorkerService(self.store, self._pump, self._presence, stream_settings)
         self._cancels = CancelWatch(self._probe)
         work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
-        operations = OpsService(self.store, settings.max_payload_bytes)
+        feed = EventFeed(self.store, keeps_any=settings.journal_events > 0)
+        operations = OpsService(self.store, settings.max_payload_bytes, feed)
         graphs = ExecutionService(
             executions,
             self._journaling,
@@ -88,15 +95,23 @@ class App:
             lease_ms=stream_settings.lease_ms,
             max_payload_bytes=settings.max_payload_bytes,
         )
-        self._server, self._health = rpc_server.build(self._workers, work_items, graphs, operations)
+        self._server, self._health = rpc_server.build(
+            self._workers, work_items, graphs, operations, shared_port=settings.processes > 1
+        )
         self._readiness = Readiness(self.store.ping)
-        self._http = self._build_http() if settings.http_listen != OFF else None
+        calls = cast("Calls", InProcess(self._workers, work_items, operations))
+        self._http = self._build_http(calls, feed, release) if settings.http_listen != OFF else None
         self._wire()
 
-    def _build_http(self) -> HttpServer:
+    def _build_http(self, calls: Calls, feed: EventFeed, release: str) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
         depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
-        routes = [*health.routes(self._readiness), *metrics.routes(self._metrics, depths)]
+        routes = [
+            *health.routes(self._readiness),
+            *metrics.routes(self._metrics, depths),
+            *gateway.routes(calls, release),
+            *journal.routes(feed),
+        ]
         return HttpServer(http_app.build(routes, hosts))
 
     def _wire(self) -> None:
@@ -195,26 +210,39 @@ async def end_all(parts: Iterable["asyncio.Task[Any]"]) -> None:
     await asyncio.gather(*parts, return_exceptions=True)
 
 
-async def run(settings: Settings) -> None:
-    """Run a server until SIGTERM or SIGINT.
+@asynccontextmanager
+async def store_of(settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the store: the one that is set, or an embedded one that runs meanwhile.
+
+    Raises:
+        StartupError: the embedded store cannot start.
+    """
+    if settings.redis_url:
+        yield settings.redis_url
+        return
+    store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
+    keeper = asyncio.create_task(store.keep())
+    try:
+        yield f"unix://{store.socket}"
+    finally:
+        await end_all([keeper])
+        await asyncio.to_thread(store.stop)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run a server until told to stop.
 
     Raises:
         StartupError: it cannot start.
     """
+    async with store_of(settings) as url, connection.connected(url, settings.store_timeout_seconds) as client:
+        await App(settings, client).serve(stop)
+    _log.info("stopped")
+
+
+def told_to_stop() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = None
-    url = settings.redis_url
-    if not url:
-        store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
-        url = f"unix://{store.socket}"
-    keeper = asyncio.create_task(store.keep()) if store is not None else None
-    try:
-        async with connection.connected(url, settings.store_timeout_seconds) as client:
-            await App(settings, client).serve(stop)
-    finally:
-        if store is not None and keeper is not None:
-            await end_all([keeper])
-            await asyncio.to_thread(store.stop)
-    _log.info("stopped")
+    return stop

@@ -24,11 +24,14 @@ class Settings(BaseModel):
     listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7070"
     """Where to serve gRPC: `host:port`, port 0 for any free one, or `unix:/path`."""
     http_listen: Annotated[str, Field(pattern=_HTTP_ADDRESS)] = "127.0.0.1:7080"
-    """Where to serve HTTP (metrics, health, readiness): `host:port`, port 0 for any free one, `unix:/path`,
+    """Where to serve HTTP (JSON gateway, metrics, health): `host:port`, port 0 for any free one, `unix:/path`,
     or `off`."""
     http_hosts: str = ""
     """Further names by which HTTP requests may call the server, parted by commas. Beside loopback names, which are
     always known, a server on loopback refuses all others: a stranger's page in a browser here may use them."""
+    processes: Annotated[int, Field(ge=1, le=64, validate_default=True)] = 1
+    """How many processes serve the gRPC port together, each with a processor of its own. The first serves HTTP where
+    `http_listen` says, the others on the ports after it, each with its own metrics."""
     metrics_topics: Annotated[int, Field(ge=0, le=10_000)] = 100
     """How many topics have metrics of their own, the first that this server meets; the others share the label
     `(other)`. Each costs about a hundred lines of `/metrics`."""
@@ -63,6 +66,9 @@ class Settings(BaseModel):
     """How long a stopping server still takes reports of its sessions."""
     retention_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 86_400.0
     """How long a finished item can be read, from the acknowledgement of its outcome."""
+    journal_events: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """How many events of each topic are kept for live views (`bloge journal`), for as long as finished items are, about
+    70 bytes each; batches keep at least 100 calls. 0: none, which saves the store some time."""
     max_payload_bytes: Annotated[int, Field(ge=1024, le=1_310_720)] = 1_048_576
     """The largest payload and the largest output. An item is read with both, so more would not fit a reply."""
     backlog_limit: Annotated[int, Field(ge=0)] = 0
@@ -76,6 +82,13 @@ class Settings(BaseModel):
     """`auto`: text on a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged."""
+
+    @field_validator("processes")
+    @classmethod
+    def _ports_can_be_shared(cls, processes: int, info: Any) -> int:  # noqa: ANN401 - pydantic's own type is broader still
+        if processes > 1 and any(str(info.data.get(name)).startswith("unix:") for name in ("listen", "http_listen")):
+            raise ValueError("needs listen and http_listen to be host:port: processes cannot share a unix socket")
+        return processes
 
     @field_validator("silence_seconds")
     @classmethod

@@ -15,38 +15,17 @@ import pytest
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import work_item_pb2 as pb
+from support.brisk import StartWorker, output, put
 from support.loops import ProxyInThread, running_proxy
 from support.relay import running_relay
 from support.waiting import until
 from support.wire import PATIENCE, TOPIC, Wire, seconds
-
-from .conftest import StartWorker
 
 FULL = os.environ.get("FULL") == "1"
 LEASE = 1.0
 HANDLER_SECONDS = 20.0 if FULL else 3.0
 """Twenty lease durations, or three."""
 OUTAGE_ITEMS = 2000 if FULL else 300
-
-
-def put(wire: Wire, *item_ids: str, operator: str, node_input: object = None, **spec: Any) -> None:
-    """Enqueue nodes for the conducted worker."""
-    envelope = {"operatorRef": operator, "workerTopic": TOPIC, "input": node_input, "executionContext": {}}
-    wire.put(*item_ids, payload=json.dumps(envelope).encode(), operator_ref=operator, **spec)
-
-
-def output(wire: Wire, item_id: str) -> dict[str, Any]:
-    """Wait for an item's output."""
-    outcome = wire.await_outcome(item_id, wait=PATIENCE - 5)
-    assert outcome is not None
-    assert outcome.kind == pb.OUTCOME_KIND_COMPLETED
-    found: dict[str, Any] = json.loads(outcome.output)
-    return found
-
-
-def topic(wire: Wire) -> ops.Topic:
-    """Read the topic."""
-    return wire.ops.GetTopic(ops.GetTopicRequest(namespace=wire.namespace, worker_topic=TOPIC), timeout=PATIENCE).topic
 
 
 def _sever(proxy: ProxyInThread) -> None:
@@ -147,7 +126,7 @@ def test_backlog_age_falls_after_outage(wire: Wire, start_worker: StartWorker) -
     lost.kill()
     waiting = [f"i{number:05}" for number in range(OUTAGE_ITEMS)]
     put(wire, *waiting, operator="echo", reply_group="group")
-    until(lambda: topic(wire).ready_count == OUTAGE_ITEMS + 4, "the items of the dead worker are back")
+    until(lambda: wire.topic().ready_count == OUTAGE_ITEMS + 4, "the items of the dead worker are back")
     worker = start_worker("w2", slots=8)
     worker.wait_for("begin held-", 4)
     worker.go(*(f"held-{number}" for number in range(4)))
@@ -168,7 +147,7 @@ def test_backlog_age_falls_after_outage(wire: Wire, start_worker: StartWorker) -
     begun = [item for item in worker.runs() if not item.startswith("held")]
     assert begun == waiting, "the order of enqueueing is the order of work, fresh or not"
     assert worker.runs()[:4] == [f"held-{number}" for number in range(4)], "what expired kept its place"
-    assert not topic(wire).HasField("oldest_ready_age")
+    assert not wire.topic().HasField("oldest_ready_age")
 
 
 def test_cancel_without_heartbeat(wire: Wire, start_worker: StartWorker) -> None:
@@ -208,6 +187,7 @@ def test_same_item_twice_newer_wins(wire: Wire, brisk_address: str, start_worker
         worker = start_worker(address=proxy.address, lease=LEASE)
         put(wire, "a", operator="gate")
         older = worker.begun("a")
+        until(lambda: wire.get("a").received, "the lease is confirmed")
         proxy.swallow()
         until(lambda: wire.status("a") != "CLAIMED", "the lease is over")
         proxy.heal()
@@ -227,7 +207,7 @@ def test_retries_spread(wire: Wire, start_worker: StartWorker) -> None:
     policy = pb.RetryPolicy(attempts=3, backoff=seconds(hour), strategy=pb.BACKOFF_STRATEGY_JITTER)
     start_worker(slots=count)
     put(wire, *(f"i{number}" for number in range(count)), operator="fail", retry_policy=policy)
-    until(lambda: topic(wire).retry_wait_count > count * 0.98, "they have failed")
+    until(lambda: wire.topic().retry_wait_count > count * 0.98, "they have failed")
     request = ops.ListWorkItemsRequest(
         namespace=wire.namespace, worker_topic=TOPIC, status=pb.WORK_ITEM_STATUS_RETRY_WAIT, page_size=1000
     )

@@ -67,9 +67,15 @@ def lease_facts(lease: lease_pb2.Lease, lease_seconds: float | None = None) -> d
     }
 
 
+NOT_JUDGED = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.UNKNOWN_SCHEMA, Reason.INTERNAL})
+"""Verdicts that say nothing about what the report did: it is to be repeated."""
+
+
 def verdict_facts(verdict: lease_pb2.Verdict) -> dict[str, Any]:
-    """Return what a history keeps of a verdict."""
+    """Return what a history keeps of a verdict; an `error` for one that does not tell what the report did."""
     reason = Reason.from_number(verdict.reason)
+    if reason in NOT_JUDGED:
+        return {"error": reason.value}
     facts: dict[str, Any] = {
         "reason": "ACCEPTED" if reason is None else reason.value,
         "status": work_item_pb2.WorkItemStatus.Name(verdict.status).removeprefix("WORK_ITEM_STATUS_"),

@@ -132,7 +132,8 @@ class Evidence:
         first, *others = ([*self._windows(_SERVER_DOWN, server)] for server in SERVERS)
         for windows in others:
             first = [(max(a, c), min(b, d)) for a, b in first for c, d in windows if max(a, c) < min(b, d)]
-        return self._windows(_STORE_DOWN) + first
+        away = [(c.start, (c.end or c.start) + _USUAL_RECOVERY_SECONDS) for c in self.calls if c.op == "store_away"]
+        return self._windows(_STORE_DOWN) + away + first
 
     def _add_grants(self) -> None:
         found: dict[tuple[str, str], Grant] = {}

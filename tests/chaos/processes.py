@@ -15,6 +15,7 @@ from chaos.history import Recorder
 from chaos.layout import SERVER_FLAGS, WORKERS
 from support.store_process import BINARY
 
+_PING_SECONDS = 0.1
 _RESTART_SECONDS = 0.2
 _STOP_SECONDS = 10.0
 
@@ -96,6 +97,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+async def is_answering(port: int) -> bool:
+    """Return whether the store answers a PING, and does not stand still or read its file."""
+    try:
+        async with asyncio.timeout(_PING_SECONDS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(b"PING\r\n")
+                return await reader.readline() == b"+PONG\r\n"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
 
 
 def store_command(folder: Path, port: int) -> list[str]:

@@ -15,7 +15,7 @@ from chaos.history import Call, Recorder, merge
 from chaos.items import ItemSource
 from chaos.layout import SERVERS, WORKERS
 from chaos.nemesis import Nemesis
-from chaos.processes import Supervised, free_port, server_command, store_command
+from chaos.processes import Supervised, free_port, is_answering, server_command, store_command
 from chaos.reader import read_final, read_rest
 from chaos.watcher import Watcher, replay_for_ever
 from chaos.worker import command as worker_command
@@ -26,6 +26,7 @@ _SETTLE_SECONDS = 45.0
 _PROGRESS_SECONDS = 5.0
 _TICK_SECONDS = 0.05
 _STALL_SECONDS = 0.1
+_STORE_AWAY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Run:
                 asyncio.create_task(replay_for_ever(Servers(addresses), self._record("operator"))),
                 asyncio.create_task(self._tell_progress(enqueuer, watcher, nemesis)),
                 asyncio.create_task(self._notice_stalls()),
+                asyncio.create_task(self._notice_store()),
             ]
             self._note_clock()
             async with asyncio.TaskGroup() as group:
@@ -152,6 +154,17 @@ class Run:
             if now - last - _TICK_SECONDS > _STALL_SECONDS:
                 self._recorder.event("stall", start=last)
             last = now
+
+    async def _notice_store(self) -> None:
+        """Note when the store answered nobody: dead, standing still, or reading its file after a start."""
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            began = time.monotonic()
+            if await is_answering(self._store_port):
+                if began - last > _STORE_AWAY_SECONDS:
+                    self._recorder.event("store_away", start=last)
+                last = time.monotonic()
 
     async def _settle(self, enqueuer: Enqueuer, watcher: Watcher) -> None:
         """Wait until every acknowledged item has ended, or for too long."""

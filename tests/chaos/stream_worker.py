@@ -167,8 +167,15 @@ class StreamWorker:
             number, pending = session.reported.pop(verdict.report_id)
             facts = verdict_facts(verdict)
             self._recorder.answer(number, **facts)
-            if not pending.verdict.done():
+            if "error" in facts:
+                asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._repeat, session, pending)
+            elif not pending.verdict.done():
                 pending.verdict.set_result(facts)
+
+    def _repeat(self, session: _Session, pending: _Pending) -> None:
+        """Send a report again that was not judged; a new session has repeated it already."""
+        if session is self._session and pending in self._pending:
+            self._send_report(session, pending)
 
     def _take_offers(self, session: _Session, offers: pb.Offers) -> None:
         facts = [lease_facts(lease, session.offer_seconds) for lease in offers.leases]

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.v1 import lease_pb2
 from chaos import promises_of_leases as leases
 from chaos import promises_of_outcomes as outcomes
 from chaos import promises_of_time as times
+from chaos.calls import verdict_facts
 from chaos.evidence import Evidence
 from chaos.history import Call
 from chaos.judgement import Judgement
@@ -182,6 +185,12 @@ def test_an_outcome_that_nobody_said() -> None:
 def test_an_unanswered_complete_explains_an_outcome() -> None:
     """L3: an output may come from a report whose answer was lost."""
     assert not told(outcomes.one_outcome, report("complete", 1.5, 1.0, reason=None), final())
+
+
+def test_a_verdict_of_a_store_that_is_away_says_nothing() -> None:
+    """A report that could not be judged may have been carried out all the same."""
+    away = verdict_facts(lease_pb2.Verdict(reason=Reason.STORE_UNAVAILABLE.number))
+    assert not replace(report("complete", 1.5, 1.0), answer=away).answered
 
 
 def test_a_claim_after_the_outcome() -> None:

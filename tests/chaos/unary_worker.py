@@ -89,7 +89,9 @@ class UnaryWorker:
             else:
                 facts = verdict_facts(response.verdicts[0])
                 self._recorder.answer(number, **facts)
-                return facts
+                if "error" not in facts:
+                    return facts
+                await asyncio.sleep(_PAUSE_SECONDS)
         return None
 
     def _call(self, op: str) -> Callable[..., Awaitable[Any]]:

@@ -1,12 +1,15 @@
 """The how-to: its Python runs, its links lead somewhere, its questions are listed."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from .markdown import DOCS, Block, sections, steps
 
+SECONDS = 60
 PAGE = DOCS / "howto.md"
 SECTIONS = dict(sections(PAGE))
 PAGES = sorted(DOCS.glob("*.md"))
@@ -18,13 +21,16 @@ def anchor(title: str) -> str:
 
 
 @pytest.mark.parametrize("title", [title for title, text in SECTIONS.items() if "```python" in text])
-def test_the_python_of_a_section_runs(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its blocks in one module, from top to bottom; assertions in them hold."""
-    monkeypatch.chdir(tmp_path)
+def test_the_python_of_a_section_runs(title: str, tmp_path: Path) -> None:
+    """Its blocks in one program, from top to bottom; assertions in them hold."""
     page = tmp_path / "section.md"
     page.write_text(SECTIONS[title])
-    code = "\n".join(step.body for step in steps(page) if isinstance(step, Block) and step.language == "python")
-    exec(compile(code, f"{PAGE.name}: {title}", "exec"), {"__name__": "howto"})
+    blocks = [step.body for step in steps(page) if isinstance(step, Block) and step.language == "python"]
+    (tmp_path / "section.py").write_text("\n".join(blocks))
+    done = subprocess.run(
+        [sys.executable, "section.py"], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_question_is_listed() -> None:

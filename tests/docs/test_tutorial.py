@@ -73,7 +73,7 @@ class Reader:
 
     Args:
         folder: empty, to work in.
-        address: where the server is to be, instead of the usual port, which may be taken.
+        address: where the server is to be, instead of the usual ports, which may be taken.
     """
 
     def __init__(self, folder: Path, address: str) -> None:
@@ -85,6 +85,7 @@ class Reader:
             "PYTHONUNBUFFERED": "1",
             "BLOGE_ADDRESS": address,
             "BLOGE_LISTEN": address,
+            "BLOGE_HTTP_LISTEN": "127.0.0.1:0",
         }
         self.terminals: dict[str, Terminal] = {}
         self._printed = ""

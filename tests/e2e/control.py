@@ -43,8 +43,3 @@ class Enqueuer:
     def item(self, item_id: str) -> pb.WorkItem:
         """Read an item."""
         return self._stub.Get(calls.GetRequest(item=self.ref(item_id))).item
-
-    def cancel(self, item_id: str) -> None:
-        """Cancel an item."""
-        (result,) = self._stub.Cancel(calls.CancelRequest(items=[self.ref(item_id)], reason="the test says so")).results
-        assert result.cancelled

@@ -61,7 +61,7 @@ KIND = st.builds(
     start_delay_ms=one_of(0, 0, 0, 100),
     suspend_timeout_ms=one_of(0, 0, 1500, 20_000),
     attempt_timeout_ms=one_of(0, 0, 1000, 2500),
-    max_retries=one_of(3, 3, 1, 0),
+    max_retries=one_of(3, 3, 3, 1, 0),
     backoff=one_of(
         "JITTER:400:0", "JITTER:400:700", "EXPONENTIAL:40:0", "EXPONENTIAL:40:70", "FIXED:50:0", "FIXED:0:0"
     ),
@@ -111,7 +111,7 @@ OUTPUTS = {
 }
 OUTPUT = one_of("1", "1", *OUTPUTS)
 FAILURE = st.tuples(
-    one_of("Boom", "Boom", "Boom", "Fatal"), one_of(0, 0, 0, 1).map(bool), one_of(-1, -1, -1, 0, 70, 3000)
+    one_of("Boom", "Boom", "Boom", "Boom", "Fatal"), one_of(0, 0, 0, 0, 0, 1).map(bool), one_of(-1, -1, -1, 0, 70, 3000)
 )
 """Error type, whether the worker calls it fatal, and after how long it wants a retry."""
 RELEASE = st.tuples(one_of(0, 0, 100), st.booleans())
@@ -135,6 +135,27 @@ def released(token: LeaseToken, said: tuple[int, bool]) -> Release:
     return Release(token, delay, '"because"', draining, str(delay))
 
 
+DONE_WITH_IT = st.one_of(
+    st.tuples(st.just("complete"), OUTPUT),
+    st.tuples(st.just("fail"), FAILURE),
+    st.tuples(st.just("fail"), FAILURE),
+    st.tuples(st.just("release"), RELEASE),
+    st.just(("", None)),
+)
+"""What a worker does with a lease: it reports something, or falls silent."""
+
+
+def reported(verb: str, token: LeaseToken, said: Any) -> Complete | Fail | Release:
+    """Return a report that decides its token."""
+    match verb:
+        case "complete":
+            return completed(token, said)
+        case "fail":
+            return failed(token, said)
+        case _:
+            return released(token, said)
+
+
 FORGERIES = (
     "{id}/{fence}/guess", "{id}/{fence}/-", "{id}/{later}/{nonce}", "{id}/{earlier}/{nonce}", "{id}/1/{nonce}",
     "nobody/{fence}/{nonce}", "{id}/{fence}/{nonce} ", "{id}//", "{id}/x/{nonce}",
@@ -149,12 +170,8 @@ def forged(verb: str, token: LeaseToken) -> Any:
             return token
         case "heartbeat":
             return Heartbeat(token, progress=b"forged")
-        case "complete":
-            return completed(token, "1")
-        case "fail":
-            return failed(token, ("Fatal", True, -1))
         case _:
-            return released(token, (100, False))
+            return reported(verb, token, {"complete": "1", "fail": ("Fatal", True, -1), "release": (100, False)}[verb])
 
 
 SETTINGS: tuple[dict[Setting, int | str | None], ...] = (

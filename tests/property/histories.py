@@ -23,6 +23,8 @@ SELDOM = 4
 """In so many steps a rule may step in once that would not be useful then."""
 EDGE = one_of(0, 0, -1, 1)
 """How far from an instant, in ms."""
+NOTICED_BY = st.none() | BY
+"""Which server sweeps at once, if any does."""
 CLOCK_ERROR_MS = 50
 """How far the store's clock may ever go back."""
 
@@ -128,6 +130,11 @@ class Histories(RuleBasedStateMachine):
         self.steps += 1
         self.pair.call(by, verb, *args)
 
+    def claimed(self, by: By, order: ClaimOrder) -> list[LeaseToken]:
+        """Claim items on both sides; return the tokens of their leases."""
+        self.steps += 1
+        return self.pair.claim(by, order)
+
     def report(self, by: By, verb: str, reports: Sequence[Any]) -> None:
         """Send reports in one call, and keep them to send them again."""
         if reports:
@@ -143,7 +150,7 @@ class Histories(RuleBasedStateMachine):
         """Enqueue some items. In a few histories one of them has been handed around before."""
         self.call(by, "enqueue", [kind.named(item_id) for kind, item_id in zip(kinds, IDS, strict=False)])
         for _ in range(times):
-            for token in self.pair.claim(by, ClaimOrder("w1", 1, draws.LEASE_MS)):
+            for token in self.claimed(by, ClaimOrder("w1", 1, draws.LEASE_MS)):
                 self.call(by, "release", [draws.released(token, (0, False))])
 
     @when(never)
@@ -152,22 +159,24 @@ class Histories(RuleBasedStateMachine):
         """Let time pass; a clock may go back a little."""
         self.be_at(max(self.pair.now + ms, self.latest - CLOCK_ERROR_MS))
 
-    @rule(choice=one_of(0, 0, 0, 1, 2, 3), edge=EDGE)
-    def reach(self, choice: int, edge: int) -> None:
+    @rule(choice=one_of(0, 0, 0, 1, 2, 3), edge=EDGE, noticed_by=NOTICED_BY)
+    def reach(self, choice: int, edge: int, noticed_by: By | None) -> None:
         """Let time pass until something is due: exactly, or just before, or just after."""
-        self.reach_one_of((at for item in self.items for at in item.instants()), choice, edge)
+        self.reach_one_of((at for item in self.items for at in item.instants()), choice, edge, noticed_by)
 
     @when(lambda history: history.pair.standing(Status.CLAIMED))
-    @rule(choice=one_of(0, 0, 1), edge=EDGE)
-    def fall_silent(self, choice: int, edge: int) -> None:
+    @rule(choice=one_of(0, 0, 1), edge=EDGE, noticed_by=NOTICED_BY)
+    def fall_silent(self, choice: int, edge: int, noticed_by: By | None) -> None:
         """Let time pass until a lease lapses or an attempt must end."""
         held = [item for item in self.items if item.status is Status.CLAIMED]
-        self.reach_one_of((at for item in held for at in (item.at, item.attempt_end or 0)), choice, edge)
+        self.reach_one_of((at for item in held for at in (item.at, item.attempt_end or 0)), choice, edge, noticed_by)
 
-    def reach_one_of(self, instants: Iterable[int], choice: int, edge: int) -> None:
-        """Let time pass until one of these instants, or about it."""
+    def reach_one_of(self, instants: Iterable[int], choice: int, edge: int, noticed_by: By | None) -> None:
+        """Let time pass until one of these instants, or about it; perhaps a server sweeps then."""
         if ahead := sorted({at + edge for at in instants if at + edge > self.pair.now}):
             self.be_at(ahead[choice % len(ahead)])
+            if noticed_by is not None:
+                self.call(noticed_by, "sweep")
 
     def be_at(self, instant: int) -> None:
         """Set the clock."""
@@ -216,13 +225,22 @@ class Histories(RuleBasedStateMachine):
     @rule(by=BY, order=draws.ORDER)
     def claim(self, by: By, order: ClaimOrder) -> None:
         """Claim items, by a reply or as an offer; perhaps with a request that was made before."""
-        self.pair.claim(by, order)
+        self.claimed(by, order)
 
     @when(has_work)
     @rule(by=BY, offer=one_of(0, draws.OFFER_MS))
     def claim_all(self, by: By, offer: int) -> None:
         """Claim whatever there is."""
-        self.pair.claim(by, ClaimOrder("w1", 9, draws.LEASE_MS, offer))
+        self.claimed(by, ClaimOrder("w1", 9, draws.LEASE_MS, offer))
+
+    @when(has_work)
+    @rule(by=BY, words=few(draws.DONE_WITH_IT))
+    def work(self, by: By, words: list[tuple[str, Any]]) -> None:
+        """Claim items and be done with them, one way or another."""
+        tokens = self.claimed(by, ClaimOrder("w2", len(words), draws.LEASE_MS))
+        for token, (verb, said) in zip(tokens, words, strict=False):
+            if verb:
+                self.report(by, verb, [draws.reported(verb, token, said)])
 
     @when(has_offers)
     @rule(by=BY, wanted=picks(st.none()))

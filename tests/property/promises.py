@@ -4,7 +4,7 @@ And the table of the lifecycle: an item moves as it says, and not otherwise.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -64,6 +64,8 @@ class Seen:
     fences: list[int] = field(default_factory=list)
     finished_by: set[tuple[Any, ...]] = field(default_factory=set)
     """Reports that were accepted as its outcome."""
+    retries: int = 0
+    """Failures that were answered with another attempt, since the last replay."""
     answers: dict[LeaseToken, dict[tuple[str, str], Verdict]] = field(default_factory=dict)
     """What each token's reports were answered, by kind and digest."""
 
@@ -86,7 +88,8 @@ class Promises:
         for item_id, after in step.after.records.items():
             before = step.before.records.get(item_id)
             _one_place(item_id, step, before, after)
-            _budgets(item_id, step, before, after)
+            self._budget(item_id, before, after)
+            _costs(item_id, step, before, after)
             if before is not None:
                 _as_the_table_says(item_id, step, before.state.status, after.state.status)
                 self._one_outcome(item_id, step, before, after)
@@ -97,10 +100,10 @@ class Promises:
 
     def _one_lease(self, step: Step) -> None:
         """L1: nothing is handed out while a lease on it is current, and only the last token extends one."""
-        for item_id, fence in _handed_out(step):
+        for item_id, _ in _claimed_anew(step):
             record = step.before.records[item_id]
-            if fence != record.state.fence and record.state.status is Status.CLAIMED:
-                hold(1, record.indexes["leases"] <= step.now, f"{item_id} was handed out under a current lease")
+            current = record.indexes.get("leases", step.now) > step.now
+            hold(1, not current, f"{item_id} was handed out under a current lease")
         if step.verb in {"heartbeat", "receive"}:
             for token, _, verdict in step.verdicts():
                 if verdict.accepted:
@@ -108,16 +111,18 @@ class Promises:
                     hold(1, int(token.fence) == last, f"{token} was extended, though {last} is the last claim")
 
     def _rising_fences(self, step: Step) -> None:
-        """L2: each claim has a larger fence than any before it."""
-        for item_id, fence in _handed_out(step):
+        """L2: each claim has a larger fence than any before it, and a replay raises it too."""
+        for item_id, fence in _claimed_anew(step):
             fences = self._seen[item_id].fences
-            if fence in fences:
-                continue  # the same request again
             hold(2, not fences or fence > fences[-1], f"{item_id} has fence {fence} after {fences[-1:]}")
             fences.append(fence)
         for item_id, after in step.after.records.items():
             if (before := step.before.records.get(item_id)) is not None:
                 hold(2, after.state.fence >= before.state.fence, f"the fence of {item_id} fell")
+                replayed = after.fields.get("replay_count") != before.fields.get("replay_count")
+                hold(
+                    2, not replayed or after.state.fence > before.state.fence, f"{item_id} was replayed with its fence"
+                )
 
     def _one_outcome(self, item_id: str, step: Step, before: Record, after: Record) -> None:
         """L3: an outcome is written once and never changes; nothing else is accepted as it."""
@@ -142,6 +147,8 @@ class Promises:
                 continue
             answers = seen.answers.setdefault(token, {})
             same = (_kind(report), report.digest)
+            if isinstance(report, Fail) and same not in answers:
+                seen.retries += verdict.retry_ms is not None
             if same in answers:
                 hold(12, verdict == answers[same], f"{report} got {verdict}, before {answers[same]}")
             elif answers and verdict.reason is not Reason.CONFLICTING_REPORT:
@@ -150,6 +157,16 @@ class Promises:
                 hold(12, len(answers) == 1 and handed_back and finishes, f"{report} got {verdict} after {answers}")
             if verdict.reason not in UNDECIDED:
                 answers[same] = verdict
+
+    def _budget(self, item_id: str, before: Record | None, after: Record) -> None:
+        """L7: retries stay within the budget, counted here as well, and lease losses within their cap."""
+        seen, state, policy = self._seen[item_id], after.state, after.policy
+        if before is not None and before.fields.get("replay_count") != after.fields.get("replay_count"):
+            seen.retries = 0
+        retries = max(seen.retries, state.retry_count)
+        hold(7, retries <= policy.max_retries, f"{item_id} had {retries} retries of {policy.max_retries}")
+        losses = state.lease_loss_count
+        hold(7, losses <= policy.max_lease_losses, f"{item_id} lost {losses} leases of {policy.max_lease_losses}")
 
     def _gone(self, item_id: str, step: Step, before: Record) -> None:
         """L5: only a sweep removes an item, once its retention is over."""
@@ -164,8 +181,12 @@ def hold(number: int, kept: object, what: str) -> None:
         raise AssertionError(f"L{number}: {what}")
 
 
-def _handed_out(step: Step) -> Sequence[tuple[str, int]]:
-    return [(lease.item_id, lease.fence) for lease in step.answer.leases] if isinstance(step.answer, Claimed) else []
+def _claimed_anew(step: Step) -> Iterator[tuple[str, int]]:
+    """Yield item and fence of every lease that was handed out, but for those that a repeated request got again."""
+    for lease in step.answer.leases if isinstance(step.answer, Claimed) else ():
+        state = step.before.records[lease.item_id].state
+        if state.status is not Status.CLAIMED or state.fence != lease.fence:
+            yield lease.item_id, lease.fence
 
 
 def _kind(report: Complete | Fail | Release) -> str:
@@ -194,17 +215,14 @@ def _one_place(item_id: str, step: Step, before: Record | None, record: Record) 
         hold(5, recorded or earlier, f"{item_id} left its outbox by {step.verb}")
 
 
-def _budgets(item_id: str, step: Step, before: Record | None, after: Record) -> None:
-    """L7: retries within the budget, losses within their cap; offers that never arrived and releases cost nothing."""
-    state, policy = after.state, after.policy
-    hold(7, state.retry_count <= policy.max_retries, f"{item_id} has {state.retry_count} retries")
-    hold(7, state.lease_loss_count <= policy.max_lease_losses, f"{item_id} has lost {state.lease_loss_count} leases")
+def _costs(item_id: str, step: Step, before: Record | None, after: Record) -> None:
+    """L7: offers that never arrived and releases cost nothing."""
     if before is None or before.state.status is not Status.CLAIMED:
         return
     lapsed = before.indexes["leases"] <= step.now
     if (step.verb == "sweep" and not before.state.received) or (step.verb == "release" and not lapsed):
-        spent = (before.state.retry_count, before.state.lease_loss_count)
-        hold(7, (state.retry_count, state.lease_loss_count) == spent, f"a {step.verb} of {item_id} cost something")
+        had, has = ((each.state.retry_count, each.state.lease_loss_count) for each in (before, after))
+        hold(7, had == has, f"a {step.verb} of {item_id} cost something")
 
 
 def _superseded_change_nothing(item_id: str, step: Step, before: Record, after: Record) -> None:

@@ -35,7 +35,7 @@ def test_promises_hold_while_servers_are_replaced(store_url: str) -> None:
 
 def walk(store_url: str, releases: tuple[Release, Release], *, quick: int) -> None:
     """Walk many histories, the usual number or a few."""
-    many, length = (2000, 100) if LONG else (3 * quick if PLANTED else quick, 70)
+    many, length = (2000, 100) if LONG else (5 * quick if PLANTED else quick, 70)
     phases = (Phase.generate,) if PLANTED else tuple(Phase)
     steps = settings(
         max_examples=many, stateful_step_count=length, deadline=None, report_multiple_bugs=False, phases=phases

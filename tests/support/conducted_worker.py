@@ -60,12 +60,18 @@ class Handlers:
 
     def register(self, worker: Worker) -> None:
         """Have a worker run them."""
-        for name in ("echo", "gate", "async_gate", "block", "spin", "fail", "refuse"):
+        for name in ("echo", "nap", "gate", "async_gate", "block", "spin", "fail", "refuse"):
             worker.handler(TOPIC, operator=name)(getattr(self, name))
 
     async def echo(self, ctx: WorkContext) -> object:
         """Return at once."""
         self._begin(ctx)
+        return self._end(ctx)
+
+    async def nap(self, seconds: float, ctx: WorkContext) -> object:
+        """Take a moment."""
+        self._begin(ctx)
+        await asyncio.sleep(seconds)
         return self._end(ctx)
 
     def gate(self, ctx: WorkContext) -> object:

@@ -32,6 +32,7 @@ class Proxy:
         self._targets = deque(targets)
         self._server: asyncio.Server | None = None
         self._links: set[Link] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self.up, self.down = Way(), Way()
         """From who connects to the target, and back."""
         self.refusing = False
@@ -56,6 +57,7 @@ class Proxy:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def swallow(self, *, swallowing: bool = True) -> None:
         """Let the bytes of both directions vanish, or no longer."""
@@ -94,6 +96,9 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        if (task := asyncio.current_task()) is not None:
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
         far = None if self.refusing else await self._connect()
         if far is None:
             writer.transport.abort()

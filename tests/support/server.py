@@ -69,6 +69,14 @@ class ServerProcess:
         finally:
             os.kill(store, signal.SIGCONT)
 
+    def freeze(self) -> None:
+        """Stop its clock: it keeps its connections and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.process.kill()

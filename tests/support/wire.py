@@ -18,6 +18,7 @@ from bloge.remote_workers.v1 import (
     work_item_service_pb2_grpc,
     worker_service_pb2_grpc,
 )
+from bloge.remote_workers.v1 import ops_service_pb2 as ops_calls
 from bloge.remote_workers.v1 import work_item_service_pb2 as item_calls
 from bloge.remote_workers.v1 import work_stream_pb2 as frames
 from bloge.remote_workers.v1 import worker_service_pb2 as worker_calls
@@ -260,6 +261,11 @@ class Wire:
     def status(self, item_id: str = "a") -> str:
         """Return an item's status."""
         return work_item_pb2.WorkItemStatus.Name(self.get(item_id).status).removeprefix("WORK_ITEM_STATUS_")
+
+    def topic(self, name: str = TOPIC) -> ops_calls.Topic:
+        """Read a topic."""
+        request = ops_calls.GetTopicRequest(namespace=self.namespace, worker_topic=name)
+        return self.ops.GetTopic(request, timeout=PATIENCE).topic
 
     def cancel(self, *item_ids: str) -> Sequence[item_calls.CancelResult]:
         """Cancel items."""

@@ -15,10 +15,16 @@ from typing import Any, NamedTuple
 from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker._leases import HeldLease, lone_lease
 from bloge_worker._runs import Run, RunServices
+from bloge_worker._tracing import within_run
 from bloge_worker.handlers import Handler, make_handler
 
 LOG = "log"
 """What a child sends besides reports and progress: a pickled record."""
+
+
+def progress_of(held: HeldLease) -> str:
+    """Return how a child marks progress of a run: a context may outlive its run, and then speaks for nobody."""
+    return f"progress {held.token}"
 
 
 class Request(NamedTuple):
@@ -61,10 +67,10 @@ def child_main(connection: Connection, duty: Duty) -> None:
 
 
 def _serve(request: Request, handler: Handler, send: Callable[[str, bytes], None]) -> None:
-    def send_progress(_: HeldLease, details: bytes) -> None:
-        send("progress", details)
+    def send_progress(held: HeldLease, details: bytes) -> None:
+        send(progress_of(held), details)
 
-    services = RunServices(time.monotonic, send_progress, lambda: request.max_payload_bytes)
+    services = RunServices(time.monotonic, send_progress, lambda: request.max_payload_bytes, within_run)
     held = lone_lease(lease_pb2.Lease.FromString(request.lease), services.clock())
     report = Run(held, handler).execute_blocking(services)
     assert report is not None, "nothing cancels a run in a child: it is killed"

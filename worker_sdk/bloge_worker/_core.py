@@ -203,7 +203,7 @@ class WorkerCore:
             number=self._last_number,
             opened_at=now,
             credits=CreditWindow(self._config.slots, self._config.max_held_bytes, self._topic_limits),
-            named=nameable(self.holdings.leases.live()),
+            named=nameable(self.holdings.leases.kept()),
             last_heard=now,
         )
         self._sessions[session.number] = session

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import ClassVar, NamedTuple, Protocol
 
 from bloge_worker.errors import ConfigError
@@ -59,10 +61,9 @@ class HealthServer:
         }
         handler = type("Handler", (_Handler,), {"pages": pages, "timeout": _SOCKET_TIMEOUT})
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server = _Server(host, port, handler)
         except (OSError, OverflowError) as error:
             raise ConfigError(f"health_port: cannot listen on {host}:{port}: {error}") from error
-        self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         _log.info("health at http://%s:%d/livez and /readyz, metrics at /metrics", host, self.port)
         self._thread = threading.Thread(
@@ -75,6 +76,21 @@ class HealthServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """The library's server, which must not ask the name service who it is before it listens."""
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), handler)
+
+    def server_bind(self) -> None:
+        """Bind, and take the address for the name."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
 
 class _Handler(BaseHTTPRequestHandler):

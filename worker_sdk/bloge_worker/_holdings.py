@@ -103,7 +103,7 @@ class Holdings:
                 # The next attempt wants to know how far this one came, and this is the last chance to tell.
                 held.progress_sent = None
                 self.reports.add_beat(held, now)
-        self.reports.add(final)
+        self.reports.add(final, held.run_context)
 
     def progressed(self, held: HeldLease, details: bytes) -> None:
         """Take progress of a handler. Only the newest is sent."""
@@ -169,7 +169,7 @@ class Holdings:
 
     def lose(self, held: HeldLease, reason: str) -> None:
         """Stop the handler of a lease that is over, if it has not ended by itself meanwhile."""
-        if held.lost in (None, DRAINING) and held in self.leases:
+        if held.is_kept and held in self.leases:
             held.lost = reason
             self.cancels.append((held, reason))
 
@@ -204,7 +204,7 @@ class Holdings:
         held = beat.held
         if beat.carries_progress:
             held.progress_sent = None
-        if held.lost is None:
+        if held.is_kept:
             self.leases.extend(held, beat.sent_at, seconds_of(verdict.lease_duration), jitter)
             if held.progress is not None:
                 self.reports.add_beat(held, now)

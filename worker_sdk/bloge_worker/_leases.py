@@ -7,7 +7,7 @@ from math import inf
 from random import Random
 
 from bloge.remote_workers.errors import Reason
-from bloge.remote_workers.v1 import lease_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_item_pb2
 from bloge_worker._durations import seconds_of
 
 MARGIN = 3.0
@@ -59,6 +59,8 @@ class HeldLease:
     """Details that wait to be sent."""
     progress_sent: bytes | None = None
     """Details on their way; the next ones wait for the verdict."""
+    run_context: work_item_pb2.TraceContext | None = field(default=None, repr=False)
+    """The trace context below the span of its run, if there is one."""
 
     @property
     def stop_at(self) -> float:
@@ -77,6 +79,11 @@ class HeldLease:
     @property
     def _margin(self) -> float:
         return min(MARGIN, self.duration / 3)
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether to keep the lease alive: while it is not over, or its handler unwinds before it goes back."""
+        return self.lost is None or self.lost == DRAINING
 
     def keep_progress(self) -> None:
         """Let progress that may not have arrived wait again, unless newer progress does."""
@@ -123,6 +130,10 @@ class LeaseBook:
     def live(self) -> list[HeldLease]:
         """Return the leases that are not over."""
         return [held for held in self._by_token.values() if held.lost is None]
+
+    def kept(self) -> list[HeldLease]:
+        """Return the leases that are to be kept alive."""
+        return [held for held in self._by_token.values() if held.is_kept]
 
     def newest(self, key: tuple[str, str]) -> HeldLease | None:
         """Return the latest claim of an item that is held."""
@@ -189,7 +200,8 @@ class LeaseBook:
         for held in self._by_token.values():
             if not held.confirmed and held.sent_at >= since:
                 held.duration = min(held.duration, offer_duration)
-                self.next_check = min(self.next_check, held.stop_at)
+                held.heartbeat_at = min(held.heartbeat_at, since)  # Whoever can ask first, asks.
+                self.next_check = min(self.next_check, held.heartbeat_at, held.stop_at)
 
     def check(self, now: float) -> tuple[list[HeldLease], list[HeldLease]]:
         """Return the leases to heartbeat and the leases whose handlers must be stopped, and plan the next check."""
@@ -197,7 +209,7 @@ class LeaseBook:
         expired: list[HeldLease] = []
         self.next_check = inf
         jitter = self.draw_jitter()
-        for held in self.live():
+        for held in self.kept():
             if now >= held.stop_at:
                 expired.append(held)
                 continue

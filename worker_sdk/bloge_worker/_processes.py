@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from bloge.remote_workers.v1 import lease_pb2
-from bloge_worker._child import LOG, Duty, Request, child_main
+from bloge_worker._child import LOG, Duty, Request, child_main, progress_of
 from bloge_worker._durations import duration_of
 from bloge_worker._runs import Run, RunServices
 from bloge_worker.errors import HandlerError
@@ -47,6 +47,12 @@ class ChildProcesses:
         if run.cancellation.reason is not None:
             return None
         run.began_at = self._services.clock()
+        with self._services.span(run.held) as span:
+            report = self._execute(run)
+            span.ended(report)
+        return report
+
+    def _execute(self, run: Run) -> Report | None:
         child = self._take()
         run.cancellation.on_cancel(lambda: child.kill_if_running(run))
         try:
@@ -136,9 +142,9 @@ class _Child:
                 logger = logging.getLogger(record.name)
                 if logger.isEnabledFor(record.levelno):
                     logger.handle(record)
-            elif kind == "progress":
+            elif kind == progress_of(run.held):
                 services.send_progress(run.held, data)
-            else:
+            elif kind in _REPORTS:
                 report: Report = _REPORTS[kind].FromString(data)
                 return report
 
@@ -168,6 +174,8 @@ def _request(run: Run, services: RunServices) -> Request:
     """Describe a run; its remaining time counts from now."""
     lease = lease_pb2.Lease()
     lease.CopyFrom(run.held.message)
+    if run.held.run_context is not None:
+        lease.spec.trace_context.CopyFrom(run.held.run_context)
     if lease.HasField("time_remaining"):
         lease.time_remaining.CopyFrom(duration_of(max(0.0, run.held.deadline - services.clock())))
     return Request(lease.SerializeToString(), services.max_payload_bytes())

@@ -8,9 +8,10 @@ from math import inf
 from typing import TypeVar
 
 from bloge.remote_workers.errors import Reason
-from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
+from bloge.remote_workers.v1 import lease_pb2, work_item_pb2, work_stream_pb2
 from bloge_worker._leases import HeldLease
 from bloge_worker._tally import ACCEPTED, REPORT_KINDS, kind_of
+from bloge_worker._tracing import ReportSpans
 from bloge_worker.outcomes import Report, report_failure
 
 MAX_FRAME_BYTES = 3 * 1024 * 1024 - 64 * 1024
@@ -67,6 +68,7 @@ class ReportBook:
         self._outgoing_beats: list[lease_pb2.HeartbeatReport] = []
         self._not_judged: list[Report] = []
         self._defects: Counter[int] = Counter()
+        self._spans = ReportSpans()
 
     def __len__(self) -> int:
         return len(self._unverdicted)
@@ -85,9 +87,15 @@ class ReportBook:
         """Reports that it refused."""
         return self.verdicts.copy().total() - self.accepted
 
-    def add(self, report: Report) -> None:
-        """Keep a report until its verdict, and send it with the next frames."""
+    def add(self, report: Report, run_context: work_item_pb2.TraceContext | None = None) -> None:
+        """Keep a report until its verdict, and send it with the next frames.
+
+        Args:
+            report: what to say.
+            run_context: the trace context of the run that it is about, if it is traced.
+        """
         self._last_id = report.report_id = self._last_id + 1
+        self._spans.begin(report, run_context)
         self._unverdicted[self._last_id] = report
         self._outgoing.append(report)
 
@@ -130,6 +138,7 @@ class ReportBook:
             report_id = verdict.report_id
             if not verdict.reason and (accepted := self._unverdicted.pop(report_id, None)) is not None:
                 self.verdicts[kind_of(accepted), ACCEPTED] += 1
+                self._spans.end(accepted)
             elif (beat := self._beats.pop(report_id, None)) is not None:
                 beats.append((beat, verdict))
             elif (report := self._unverdicted.get(report_id)) is not None:
@@ -156,6 +165,7 @@ class ReportBook:
             self.repeat_at = min(self.repeat_at, now + REPEAT_AFTER)
             return
         del self._unverdicted[report.report_id]
+        self._spans.end(report, reason or Reason.INTERNAL)
         self.verdicts[kind_of(report), str(reason or "UNKNOWN")] += 1
         _log_refusal(report, reason, verdict)
         if reason in _UNFIT and not isinstance(report, lease_pb2.ReleaseReport) and not _is_final_failure(report):

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from bloge_worker._leases import HeldLease
 from bloge_worker._payload import decode_payload
+from bloge_worker._tracing import RunSpan, run_span
 from bloge_worker.context import Cancellation, WorkContext
 from bloge_worker.handlers import Handler
 from bloge_worker.outcomes import Report, report_error, report_output
@@ -21,6 +23,8 @@ class RunServices:
     """Takes progress of a run. Called from any thread."""
     max_payload_bytes: Callable[[], int]
     """The server's limit for outputs."""
+    span: Callable[[HeldLease], AbstractContextManager[RunSpan]] = run_span
+    """Returns the context in which a handler runs."""
 
 
 class Run:
@@ -42,6 +46,12 @@ class Run:
     async def execute(self, services: RunServices) -> Report | None:
         """Await the handler; return its report, or None if it was stopped."""
         self.began_at = services.clock()
+        with services.span(self.held) as span:
+            report = await self._awaited(services)
+            span.ended(report)
+        return report
+
+    async def _awaited(self, services: RunServices) -> Report | None:
         try:
             return self._report(await self.handler.function(*self._arguments(services)), services)
         except (KeyboardInterrupt, GeneratorExit):
@@ -57,6 +67,12 @@ class Run:
         if self.cancellation.reason is not None:
             return None
         self.began_at = services.clock()
+        with services.span(self.held) as span:
+            report = self._called(services)
+            span.ended(report)
+        return report
+
+    def _called(self, services: RunServices) -> Report:
         try:
             return self._report(self.handler.function(*self._arguments(services)), services)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its outcome

@@ -22,6 +22,9 @@ CONFIRM_AFTER = 0.5
 """Seconds after a receipt at which the server is asked for a sign of life. A receipt has no answer of its own, and a
 lease whose receipt may be lost cannot be trusted once the stream has broken."""
 
+PING_PATIENCE = 1.5
+"""Ping intervals of silence after which the worker asks for a sign of life."""
+
 LEAST_PATIENCE = 5.0
 """Seconds that an answer may take at least before the stream is given up: a server that is merely busy is none the
 better for new sessions."""
@@ -58,7 +61,9 @@ class Session:
     """When the first question was sent that nothing was heard since."""
     close_at: float = inf
     """Set once another session has replaced this one: when to stop waiting for its end."""
-    _next_ping_at: float = inf
+    _pinged_at: float = -inf
+    _confirm_at: float = inf
+    """When to ask whether a receipt has arrived."""
     _last_ping_id: int = 0
     _sequence: int = 0
     _receipt_due: bool = False
@@ -88,7 +93,6 @@ class Session:
         self.lease_duration = seconds_of(welcome.lease_duration)
         self.max_reports = min(welcome.max_batch_size or MAX_FRAME_REPORTS, MAX_FRAME_REPORTS)
         self.max_payload_bytes = welcome.max_payload_bytes
-        self._next_ping_at = now + self.ping_interval
 
     def heard(self, now: float) -> None:
         """Note that a frame came."""
@@ -116,7 +120,7 @@ class Session:
         if sequence > self._sequence + 1:
             raise OfferGap(f"offers {self._sequence + 1} to {sequence - 1} are missing")
         self._sequence = sequence
-        self._next_ping_at = min(self._next_ping_at, now + CONFIRM_AFTER)
+        self._confirm_at = min(self._confirm_at, now + CONFIRM_AFTER)
         return True
 
     def take_ping(self, ping: work_stream_pb2.Ping) -> None:
@@ -136,8 +140,13 @@ class Session:
             self._last_ping_id += 1
             self.asked(now)
             self._pings.append(work_stream_pb2.Ping(ping_id=self._last_ping_id))
-            self._next_ping_at = now + self.ping_interval
+            self._pinged_at, self._confirm_at = now, inf
         return None
+
+    @property
+    def _next_ping_at(self) -> float:
+        """When to ask for a sign of life: an idle server asks after one interval, so that as a rule only it does."""
+        return min(self._confirm_at, max(self.last_heard, self._pinged_at) + PING_PATIENCE * self.ping_interval)
 
     def wakeup(self) -> float:
         """Return when `check` has something to do."""

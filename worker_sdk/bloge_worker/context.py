@@ -8,6 +8,7 @@ from collections.abc import Callable, MutableMapping
 from math import inf
 from typing import Any
 
+from bloge.remote_workers.tracing import trace_id_of
 from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker._payload import Payload, encode_json
 from bloge_worker.errors import ProgressTooLarge
@@ -245,7 +246,7 @@ class WorkContext:
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
-        """A logger whose records carry item_id, worker_topic, fence and attempt."""
+        """A logger whose records carry item_id, worker_topic, fence, attempt, and execution_id, trace_id if known."""
         if self._log is None:
             self._log = item_logger(self._lease, _HANDLER_LOGGER)
         return self._log
@@ -259,7 +260,8 @@ def item_logger(lease: lease_pb2.Lease, logger: logging.Logger) -> "logging.Logg
         "fence": lease.fence,
         "attempt": lease.attempt,
     }
-    return _ItemLogger(logger, facts)
+    by_whom = {"execution_id": lease.spec.execution_id, "trace_id": trace_id_of(lease.spec.trace_context)}
+    return _ItemLogger(logger, {**facts, **{name: value for name, value in by_whom.items() if value}})
 
 
 class _ItemLogger(logging.LoggerAdapter[logging.Logger]):

@@ -87,7 +87,8 @@ class BlogeClient:
     def _take(self, outcome: pb.Outcome) -> None:
         item_id = outcome.item.item_id
         if (asked := self._asked.pop(item_id, None)) is not None:
-            asked.set_result(json.loads(outcome.output))
+            if not asked.done():  # whoever asked may have lost patience
+                asked.set_result(json.loads(outcome.output))
         elif item_id in self.ended:
             self.repeated += 1
         else:

@@ -1,14 +1,15 @@
 """`bloge dead-letters`."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge_orchestrator.cli import dead_letter_view as view
+from bloge_orchestrator.cli.connecting import with_control_plane
 from bloge_orchestrator.cli.dead_letter_acts import Acted, act_on_each_topic, find, pages, topics_of
+from bloge_orchestrator.cli.item_view import only_late_output, print_adopted, print_item
 from bloge_orchestrator.cli.options import (
     Connection,
     Selection,
@@ -22,7 +23,6 @@ from bloge_orchestrator.cli.problems import FAILED, CommandFailed
 from bloge_orchestrator.control_plane import ControlPlane
 
 _ITEMS_MAX = 10_000
-_T = TypeVar("_T")
 
 _topic_option = click.option("--topic", default="", help="The item's worker topic; looked for if left out.")
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Only count what would be done.")
@@ -48,7 +48,7 @@ def list_(selection: Selection, limit: int, connection: Connection, *, as_json: 
         found = [item async for item in pages(control_plane, connection.namespace, selection, limit)]
         view.print_items(found, as_json=as_json)
 
-    _with_control_plane(connection, work)
+    with_control_plane(connection, work)
 
 
 @dead_letters.command()
@@ -61,9 +61,9 @@ def show(item_id: str, topic: str, connection: Connection, *, as_json: bool) -> 
 
     async def work(control_plane: ControlPlane) -> None:
         ref = await find(control_plane, connection.namespace, topic, item_id)
-        view.print_item(await control_plane.get(ref), as_json=as_json)
+        print_item(await control_plane.get(ref), as_json=as_json)
 
-    _with_control_plane(connection, work)
+    with_control_plane(connection, work)
 
 
 @dead_letters.command()
@@ -158,11 +158,11 @@ def adopt(
 
     async def work(control_plane: ControlPlane) -> None:
         ref = await find(control_plane, connection.namespace, topic, item_id)
-        chosen = fence or view.only_late_output(await control_plane.get(ref)).fence
+        chosen = fence or only_late_output(await control_plane.get(ref)).fence
         request = ops.AdoptLateOutputRequest(item=ref.to_proto(), fence=chosen, action=action)
-        view.print_adopted((await control_plane.adopt_late_output(request)).outcome, as_json=as_json)
+        print_adopted((await control_plane.adopt_late_output(request)).outcome, as_json=as_json)
 
-    _with_control_plane(connection, work)
+    with_control_plane(connection, work)
 
 
 def _check_selection(item_ids: tuple[str, ...], selection: Selection) -> None:
@@ -189,18 +189,10 @@ def _act(
         topics = await topics_of(control_plane, connection.namespace, selection)
         return await act_on_each_topic(topics, max_items, lambda topic, most: call(control_plane, topic, most))
 
-    acted = _with_control_plane(connection, work)
+    acted = with_control_plane(connection, work)
     view.print_acted(acted, wording)
     missing = len(set(item_ids)) - acted.count - acted.refused
     if missing > 0:
         raise CommandFailed(f"{missing} of the items named are no dead letters")
     if acted.refused:
         raise SystemExit(FAILED)
-
-
-def _with_control_plane(connection: Connection, work: Callable[[ControlPlane], Coroutine[Any, Any, _T]]) -> _T:
-    async def connected() -> _T:
-        async with ControlPlane(connection.address) as control_plane:
-            return await work(control_plane)
-
-    return asyncio.run(connected())

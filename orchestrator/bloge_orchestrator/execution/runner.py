@@ -34,6 +34,7 @@ from bloge_orchestrator.execution.local import run_operator
 from bloge_orchestrator.execution.plan import Plan, execution_context
 from bloge_orchestrator.execution.state import ExecutionState, NodeStatus
 from bloge_orchestrator.operators import LocalOperator, OperatorContext
+from bloge_orchestrator.tracing import EnqueueSpans, execution_span
 
 Clock = Callable[[], int]
 """Gives the time in milliseconds since 1970."""
@@ -126,8 +127,9 @@ class Runner:
 
         """
         try:
-            async with asyncio.TaskGroup() as group:
-                await self._run(group, begun)
+            with execution_span(self._plan.graph.spec.name):
+                async with asyncio.TaskGroup() as group:
+                    await self._run(group, begun)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         return self._state
@@ -244,7 +246,10 @@ class Runner:
         self.post(happening)
 
     async def _enqueue(self, actions: Sequence[Enqueue]) -> None:
-        refusals = await self._items.enqueue([pb.WorkItemSpec.FromString(action.work_item) for action in actions])
+        items = [pb.WorkItemSpec.FromString(action.work_item) for action in actions]
+        spans = EnqueueSpans(items)
+        refusals = await self._items.enqueue(items)
+        spans.end(refusals)
         for action, refusal in zip(actions, refusals, strict=True):
             if refusal is not None:
                 self.post(EnqueueRefused(action.node_id, action.item_id, _refused(refusal)))

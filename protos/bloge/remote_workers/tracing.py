@@ -4,7 +4,8 @@ A work item carries the W3C trace context of whoever enqueued it. Each step of i
 is a span below the one before it, whatever process it happens in. Items whose trace is not sampled have none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from bloge.remote_workers.v1 import work_item_pb2 as pb
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 try:
-    from opentelemetry import trace
+    from opentelemetry import context, trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError:
     INSTALLED = False
@@ -26,6 +27,12 @@ Kind = Literal["PRODUCER", "CONSUMER", "INTERNAL", "CLIENT"]
 _SAMPLED = 1
 _FLAGS_AT = 53
 """Where the flags stand in a `traceparent`: after version, trace id and span id, parted by dashes."""
+
+
+def trace_id_of(carried: pb.TraceContext) -> str:
+    """Return the trace id of a W3C trace context, for logs; empty if there is none."""
+    parts = carried.traceparent.split("-")
+    return parts[1] if len(parts) > 1 else ""
 
 
 def is_traced(carried: pb.TraceContext) -> bool:
@@ -74,6 +81,28 @@ def traced_by(span: "Span | None" = None) -> pb.TraceContext | None:
     if not headers:
         return None
     return pb.TraceContext(traceparent=headers["traceparent"], tracestate=headers.get("tracestate", ""))
+
+
+@contextmanager
+def current(span: "Span") -> Iterator[None]:
+    """Make a span the current one, and end it afterwards. Only to be called where OpenTelemetry is installed."""
+    with trace.use_span(span, end_on_exit=True):
+        yield
+
+
+@contextmanager
+def attached(carried: pb.TraceContext) -> Iterator[None]:
+    """Have spans come below one of another process. Only to be called where OpenTelemetry is installed."""
+    token = context.attach(context_of(carried))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def fail(span: "Span", description: str) -> None:
+    """Note that what a span is about went wrong. Only to be called where OpenTelemetry is installed."""
+    span.set_status(trace.Status(trace.StatusCode.ERROR, description))
 
 
 def item_attributes(namespace: str, spec: pb.WorkItemSpec) -> dict[str, str | int]:

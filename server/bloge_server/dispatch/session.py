@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, NO_ROOM, Room
@@ -10,9 +11,11 @@ from bloge_server.domain.lease_token import LeaseToken
 
 MISSED_OFFERS_LIMIT = 3
 """A session that lets so many offers lapse gets none until it answers a ping."""
-PING_PATIENCE = 1.5
-"""Ping intervals of silence after which the server asks for a sign of life. The worker pings after one, so as a rule
-only it does, and an idle stream costs half."""
+PING_TICK = 0.5
+"""Seconds. Sessions ping at whole ticks: those of a thousand sessions go out a few dozen at a time, which costs half of
+what as many single wake-ups do."""
+_TICKS_AN_INTERVAL = 20
+_ROUNDING = 1e-6
 _LAPSED_KEPT = 16
 
 
@@ -157,11 +160,12 @@ class Session:
         """Items offered and not yet received."""
         return sum(len(offer.tokens) for offer in self._outstanding)
 
-    def answered(self, ping_id: int) -> None:
-        """Take the answer to one of our pings."""
-        if ping_id >= self._answer_awaited:
-            self._answer_awaited = 0
-            self._missed = 0
+    def answered(self, ping_id: int) -> bool:
+        """Take the answer to one of our pings; return whether it shows that a deaf worker listens again."""
+        if not self._answer_awaited or ping_id < self._answer_awaited:
+            return False
+        self._answer_awaited = self._missed = 0
+        return True
 
     def tick(self, now: float) -> int | None:
         """Note the time; return the id of a ping to send now, or None."""
@@ -183,7 +187,9 @@ class Session:
     def _next_ping_at(self) -> float:
         # Who owes an answer is asked again, whatever else it says.
         since = self._pinged_at if self._answer_awaited else max(self._pinged_at, self._heard_at)
-        return since + PING_PATIENCE * self._timing.ping_interval
+        interval = self._timing.ping_interval
+        tick = min(PING_TICK, interval / _TICKS_AN_INTERVAL)
+        return ceil((since + interval) / tick - _ROUNDING) * tick
 
     def silent(self, now: float) -> bool:
         """Return whether the worker has been silent for too long."""

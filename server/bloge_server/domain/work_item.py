@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 
 
@@ -65,7 +66,7 @@ class ClaimOrder(NamedTuple):
 class Lease(NamedTuple):
     """One claimed item."""
 
-    token: str
+    token: LeaseToken
     spec: bytes
     payload: bytes
     attempt: int

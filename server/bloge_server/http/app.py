@@ -11,7 +11,7 @@ from starlette.types import ExceptionHandler
 
 from bloge_server import listening
 from bloge_server.http import errors
-from bloge_server.http.hosts import LOOPBACK, KnownHosts
+from bloge_server.http.browsers import LOOPBACK, OwnPagesOnly
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """As large as a gRPC request may be."""
@@ -43,7 +43,7 @@ def build(
         clock: seconds since the epoch.
     """
     handlers = cast("dict[Any, ExceptionHandler]", errors.HANDLERS)
-    middleware = [Middleware(KnownHosts, hosts=hosts)]
+    middleware = [Middleware(OwnPagesOnly, hosts=hosts)]
     app = Starlette(
         routes=list(routes), middleware=middleware, exception_handlers=handlers, max_body_size=MAX_BODY_BYTES
     )

@@ -15,7 +15,6 @@ _log = structlog.get_logger(__name__)
 _CONFLICT = 409
 INVALID_STATE = (_CONFLICT, "INVALID_STATE")
 STATUSES = {
-    Reason.INVALID_TOKEN: (400, "VALIDATION_FAILED"),
     Reason.INVALID_FIELD: (400, "VALIDATION_FAILED"),
     Reason.TOO_LARGE: (413, "VALIDATION_FAILED"),
     Reason.PROTOCOL_VIOLATION: (400, "VALIDATION_FAILED"),
@@ -35,8 +34,14 @@ STATUSES = {
 }
 """Status and `errorCode` by reason; every other one is INVALID_STATE: the item stands elsewhere."""
 
-_CODES = {400: "VALIDATION_FAILED", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "VALIDATION_FAILED"}
-"""`errorCode` of what is refused before a handler sees it, by status."""
+_CODES = {
+    400: "VALIDATION_FAILED",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "VALIDATION_FAILED",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+"""`errorCode` of what is refused before a handler sees it, by status; all others are VALIDATION_FAILED."""
 
 
 def answer(request: Request, status: int, code: str, message: str, details: Sequence[str] = ()) -> JSONResponse:

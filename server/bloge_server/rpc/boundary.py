@@ -108,8 +108,26 @@ def completes(service: ServiceDescriptor) -> Callable[[type[_Service]], type[_Se
 
 
 def _not_implemented(name: str) -> Callable[[object, object, _Context], Awaitable[NoReturn]]:
-    async def call(self: object, request: object, context: _Context) -> NoReturn:  # noqa: ARG001 - gRPC's signature
+    async def method(self: object, request: object) -> NoReturn:  # noqa: ARG001 - a servicer's signature
         message = f"{name} is part of the contract, but this release does not offer it yet"
-        await refuse(context, RemoteWorkersError(Reason.NOT_IMPLEMENTED, message))
+        raise RemoteWorkersError(Reason.NOT_IMPLEMENTED, message)
 
-    return call
+    return unary(method)
+
+
+class InProcess:
+    """The calls of servicers for whoever is in the same process: the same checks and effects, our errors as they are.
+
+    Args:
+        servicers: whose methods these are; their names differ.
+    """
+
+    def __init__(self, *servicers: object) -> None:
+        self._servicers = servicers
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a call: it takes the request alone."""
+        for servicer in self._servicers:
+            if (method := getattr(type(servicer), name, None)) is not None:
+                return functools.partial(getattr(method, "__wrapped__", method), servicer)
+        raise AttributeError(name)

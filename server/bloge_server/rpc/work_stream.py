@@ -79,7 +79,7 @@ class WorkStream:
         self.lease_ms = convert.clamp_lease_ms(wanted, settings.lease_ms)
         self.session = Session(settings.timing(self.lease_ms), clock())
         self.capabilities = CAPABILITIES.intersection(hello.capabilities)
-        self._slots, self._sdk = hello.slots, hello.sdk
+        self.slots, self._sdk = hello.slots, hello.sdk
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -101,13 +101,14 @@ class WorkStream:
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:
         """Offer what was claimed."""
-        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
+        tokens = [lease.token for lease in leases]
         # Payload bytes alone, as the worker counts them: what the two count apart would be lost for ever.
         sequence = self.session.offer(tokens, sum(len(lease.payload) for lease in leases), self._clock())
         frame = pb.WorkResponse()
         frame.offers.offer_sequence = sequence
+        add = frame.offers.leases.add
         for lease in leases:
-            convert.fill_lease(frame.offers.leases.add(), topic[0], lease, self.lease_ms)
+            convert.fill_lease(add(), topic[0], lease, self.lease_ms)
         self.frames.put(frame)
 
     # The stream.
@@ -117,7 +118,7 @@ class WorkStream:
         session = self.session
         held, items = session.held(self._clock()), session.credits
         topics = tuple(topic for _, topic in self.topics)
-        return WorkerCard(self.worker_id, topics, self._slots, self._sdk, held, items, session.draining)
+        return WorkerCard(self.worker_id, topics, self.slots, self._sdk, held, items, session.draining)
 
     async def welcome(self, hello: pb.Hello, session_id: str) -> None:
         """Answer the hello: settings, and which of the leases still held to keep."""
@@ -145,10 +146,11 @@ class WorkStream:
         async for request in requests:
             await self.frames.room()
             self.session.heard(self._clock())
-            await self._take(request)
-            on_room()
+            if await self._take(request):
+                on_room()
 
-    async def _take(self, request: pb.WorkRequest) -> None:
+    async def _take(self, request: pb.WorkRequest) -> bool:
+        """Take a frame; return whether there may be more room now."""
         match request.WhichOneof("frame"):
             case "credits":
                 self._take_credits(request.credits)
@@ -158,26 +160,32 @@ class WorkStream:
                 self._take_receipt(request.receipt.offer_sequence)
             case "drain":
                 self.session.drain()
+                return False
             case "ping":
-                self._take_ping(request.ping)
+                return self._take_ping(request.ping)
             case other:
                 raise RemoteWorkersError(
                     Reason.PROTOCOL_VIOLATION, f"frame {other or 'without content'} may not follow Hello"
                 )
+        return True
 
     async def watch_time(self, on_room: Callable[[], None]) -> None:
         """Ping, notice lapsed offers and leases, and return when the worker has been silent for too long.
 
         Or when the session was ended for another reason; that shows with the next ping.
         """
+        held = 0
         while not self.frames.closed:
-            if self.session.silent(self._clock()):
+            now = self._clock()
+            if self.session.silent(now):
                 self._log.warning("session ended: worker silent for too long", limit_ms=self._settings.silence_ms)
                 return
-            ping_id = self.session.tick(self._clock())
+            ping_id = self.session.tick(now)
             if ping_id is not None:
                 self.frames.put(pb.WorkResponse(ping=pb.Ping(ping_id=ping_id)))
-            on_room()
+            held, held_before = self.session.held(now), held
+            if held < held_before:
+                on_room()
             await asyncio.sleep(max(0.0, self.session.next_tick_at() - self._clock()))
 
     def stop(self, topic: Topic, item_id: str, fence: int, reason: Reason) -> None:
@@ -208,11 +216,10 @@ class WorkStream:
         topics = [(each.worker_topic, each.items_total) for each in granted.topics if each.worker_topic in served]
         self.session.grant(granted.items_total, granted.bytes_total, topics)
 
-    def _take_ping(self, ping: pb.Ping) -> None:
-        if ping.answer:
-            self.session.answered(ping.answer)
+    def _take_ping(self, ping: pb.Ping) -> bool:
         if ping.ping_id:
             self.frames.put(pb.WorkResponse(ping=pb.Ping(answer=ping.ping_id)))
+        return bool(ping.answer) and self.session.answered(ping.answer)
 
     def _take_receipt(self, sequence: int) -> None:
         """Note what arrived.
@@ -261,7 +268,9 @@ class WorkStream:
                 self._received.pop(report.token, None)
         verdicts = await reporting.take_what_can_be(self._store, taken)
         self._note_verdicts(taken, verdicts)
-        self.frames.put(pb.WorkResponse(verdicts=pb.Verdicts(verdicts=map(convert.verdict, ids, verdicts))))
+        frame = pb.WorkResponse()
+        convert.fill_verdicts(frame.verdicts, ids, verdicts)
+        self.frames.put(frame)
 
     def _note_verdicts(self, reports: Sequence[Report | Verdict], verdicts: Sequence[Verdict]) -> None:
         """Keep count of what the worker holds."""

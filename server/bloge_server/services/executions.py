@@ -23,7 +23,7 @@ from bloge_server.domain.execution import (
     ListPlace,
     Recorded,
 )
-from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
+from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem, SweepResult
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.store.errors import backlog_full, unknown_schema
 from bloge_server.store.execution_items import purge_items
@@ -143,6 +143,20 @@ class Executions:
             raise _has_ended(execution_id, acted.outcome)
         if acted.answer == "CANCEL_REQUESTED" and acted.status == "DEAD_LETTER":
             await self._store.replay(namespace, topic, [(execution_id, 0)])
+
+    async def sweep(self, topics: Sequence[Topic]) -> list[SweepResult | RemoteWorkersError]:
+        """Sweep topics that are together, and remove executions whose retention turns out to be over."""
+        results = await self._store.sweep_each(topics)
+        return [await self._purged(topic, result) for topic, result in zip(topics, results, strict=True)]
+
+    async def _purged(self, topic: Topic, result: SweepResult | RemoteWorkersError) -> SweepResult | RemoteWorkersError:
+        if isinstance(result, RemoteWorkersError) or not result.ended_executions:
+            return result
+        try:
+            await self.purge(topic, result.ended_executions)
+        except RemoteWorkersError as error:
+            return error
+        return result
 
     async def purge(self, topic: Topic, execution_ids: Sequence[str]) -> None:
         """Remove executions whose retention is over: the journal and the list's entry first, the item last.

@@ -31,6 +31,8 @@ class Presence:
         self._tell_to_leave: Callable[[str, str], None] = lambda _namespace, _worker_id: None
         self._claimed: defaultdict[str, dict[str, WorkerCard]] = defaultdict(dict)
         self._asked: defaultdict[str, set[str]] = defaultdict(set)
+        self._told: dict[tuple[str, str], WorkerCard] = {}
+        """What the store knows from here."""
 
     def watch(
         self,
@@ -86,13 +88,17 @@ class Presence:
         here: defaultdict[str, list[WorkerCard]] = defaultdict(list)
         for namespace, card in self._in_sessions():
             here[namespace].append(card)
+        told, self._told = self._told, {}
         claimed, self._claimed = self._claimed, defaultdict(dict)
         for namespace in here.keys() | claimed.keys():
+            news = [card for card in here[namespace] if told.get((namespace, card.worker_id)) != card]
+            same = {card.worker_id for card in here[namespace]}.difference(card.worker_id for card in news)
             try:
-                _, asked = await self._workers.note(namespace, here[namespace], claimed.get(namespace))
+                _, asked = await self._workers.note(namespace, news, claimed[namespace].values(), same)
             except RemoteWorkersError as error:
                 _log.warning("workers not listed", namespace=namespace, error=str(error))
                 continue
+            self._told.update({(namespace, card.worker_id): card for card in here[namespace]})
             self._asked[namespace] = asked
             for card in here[namespace]:
                 if card.worker_id in asked:

@@ -13,17 +13,23 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import structlog
 
-from bloge.remote_workers.errors import RemoteWorkersError
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
 from bloge_server.telemetry.probe import SILENT, Probe
 
 FALLBACK_SECONDS = 1.0
+FAILED_SECONDS = 0.1
+"""A sweep that failed is tried again so soon: what fell due while the store was away fires when it is back."""
 SPREAD = 0.25
 """Share of the fallback interval by which a topic is looked at early, so that thousands are not looked at at once."""
+TICK_SECONDS = 0.05
+"""What is looked at in case a wake-up was lost is looked at at whole ticks, so that some dozens share a trip."""
 
-_AT_ONCE = 32
-"""Sweeps at a time: those of thousands of topics must not stand in line before the calls of workers."""
+_TOGETHER = 50
+"""Topics that one trip sweeps at most: a longer one would keep the store from others."""
+_AT_ONCE = 8
+"""Trips at a time: those of thousands of topics must not stand in line before the calls of workers."""
 _WARN_AGAIN_SECONDS = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -82,8 +88,8 @@ class Sweeper:
     """Sweeps topics when they are due.
 
     Args:
-        sweep: sweeps one topic.
-        purge: removes executions of a topic whose retention is over.
+        sweep: sweeps topics that are together.
+        together: returns topics in parts, each of which one trip can sweep.
         clock: monotonic seconds.
         dice: returns a number in [0, 1).
         probe: is told how late each pass began.
@@ -91,22 +97,25 @@ class Sweeper:
 
     def __init__(
         self,
-        sweep: Callable[[str, str], Awaitable[SweepResult]],
-        purge: Callable[[Topic, Sequence[str]], Awaitable[None]],
+        sweep: Callable[[Sequence[Topic]], Awaitable[Sequence[SweepResult | RemoteWorkersError]]],
+        together: Callable[[Sequence[Topic]], list[list[Topic]]],
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
         probe: Probe = SILENT,
     ) -> None:
         self._sweep = sweep
-        self._purge = purge
+        self._together = together
         self._probe = probe
         self._clock = clock
         self._dice = dice
         self._agenda = Agenda()
         self._changed = asyncio.Event()
-        self._sweeping: dict[Topic, asyncio.Task[None]] = {}
+        self._sweeping: set[Topic] = set()
+        self._trips: set[asyncio.Task[None]] = set()
         self._due_again: set[Topic] = set()
         """Topics that fell due while they were swept."""
+        self._failing: set[Topic] = set()
+        """Topics whose last sweep failed; that is logged once."""
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._warned: dict[Topic, float] = {}
         """When each topic was last said to have too many dead letters."""
@@ -126,14 +135,14 @@ class Sweeper:
     def forget(self, topic: Topic) -> None:
         """Take care of a topic no more."""
         self._agenda.forget(topic)
+        self._failing.discard(topic)
         self._warned.pop(topic, None)
 
     def schedule(self, topic: Topic, delay_ms: int) -> None:
         """Note that something falls due in a topic after a delay."""
-        self._schedule(topic, delay_ms / 1000)
+        self._schedule(topic, self._clock() + delay_ms / 1000)
 
-    def _schedule(self, topic: Topic, delay: float) -> None:
-        at = self._clock() + delay
+    def _schedule(self, topic: Topic, at: float) -> None:
         if at < self._agenda.next_due():
             self._changed.set()
         self._agenda.schedule(topic, at)
@@ -145,15 +154,14 @@ class Sweeper:
                 now = self._clock()
                 if (late := now - self._agenda.next_due()) >= 0:
                     self._probe.swept(late)
-                for topic in self._agenda.take_due(now):
-                    self._start(topic)
+                self._start(self._agenda.take_due(now))
                 self._changed.clear()
                 delay = self._agenda.next_due() - self._clock()
                 if delay > 0:
                     await self._sleep(min(delay, FALLBACK_SECONDS))
         finally:
-            for sweeping in self._sweeping.values():
-                sweeping.cancel()
+            for trip in self._trips:
+                trip.cancel()
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -162,38 +170,46 @@ class Sweeper:
         except TimeoutError:
             return
 
-    def _start(self, topic: Topic) -> None:
-        if topic in self._sweeping:
-            self._due_again.add(topic)
-            return
-        self._sweeping[topic] = asyncio.create_task(self._sweep_in_turn(topic))
+    def _start(self, due: list[Topic]) -> None:
+        self._due_again.update(self._sweeping.intersection(due))
+        for part in self._together([topic for topic in due if topic not in self._sweeping]):
+            for start in range(0, len(part), _TOGETHER):
+                trip = asyncio.create_task(self._sweep_in_turn(part[start : start + _TOGETHER]))
+                self._trips.add(trip)
+                trip.add_done_callback(self._trips.discard)
+            self._sweeping.update(part)
 
-    async def _sweep_in_turn(self, topic: Topic) -> None:
+    async def _sweep_in_turn(self, topics: list[Topic]) -> None:
         async with self._turns:
-            delay = await self._sweep_topic(topic)
-        del self._sweeping[topic]
+            results = await self._sweep_all(topics)
+        for topic, result in zip(topics, results, strict=True):
+            self._sweeping.discard(topic)
+            if topic in self._agenda:  # else it was forgotten meanwhile
+                self._schedule(topic, self._take(topic, result))
+
+    async def _sweep_all(self, topics: list[Topic]) -> Sequence[SweepResult | RemoteWorkersError]:
+        try:
+            return await self._sweep(topics)
+        except Exception as error:  # noqa: BLE001 - a defect in one sweep must not end all
+            _log.exception("sweep broke", topics=topics)
+            return [RemoteWorkersError(Reason.INTERNAL, str(error))] * len(topics)
+
+    def _take(self, topic: Topic, result: SweepResult | RemoteWorkersError) -> float:
+        """Tell what a sweep did; return when the topic is due again."""
+        now = self._clock()
+        if isinstance(result, RemoteWorkersError):
+            if topic not in self._failing:
+                _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(result))
+            self._failing.add(topic)
+            return now + FAILED_SECONDS
+        self._failing.discard(topic)
+        self._tell(topic, result)
         if topic in self._due_again:
             self._due_again.discard(topic)
-            delay = 0.0
-        if topic in self._agenda:  # else it was forgotten meanwhile
-            self._schedule(topic, delay)
-
-    async def _sweep_topic(self, topic: Topic) -> float:
-        """Sweep a topic; return after how many seconds it is due again."""
-        fallback = FALLBACK_SECONDS * (1 - SPREAD * self._dice())
-        try:
-            result = await self._sweep(*topic)
-            if result.ended_executions:
-                await self._purge(topic, result.ended_executions)
-        except RemoteWorkersError as error:
-            _log.warning("sweep failed", namespace=topic[0], worker_topic=topic[1], error=str(error))
-        except Exception:  # noqa: BLE001 - a defect in one topic's sweep must not end all
-            _log.exception("sweep broke", namespace=topic[0], worker_topic=topic[1])
-        else:
-            self._tell(topic, result)
-            if result.next_due_ms >= 0:
-                return min(fallback, result.next_due_ms / 1000)
-        return fallback
+            return now
+        fallback = now + FALLBACK_SECONDS * (1 - SPREAD * self._dice())
+        fallback -= fallback % TICK_SECONDS
+        return min(fallback, now + result.next_due_ms / 1000) if result.next_due_ms >= 0 else fallback
 
     def _tell(self, topic: Topic, result: SweepResult) -> None:
         log = _log.bind(namespace=topic[0], worker_topic=topic[1])

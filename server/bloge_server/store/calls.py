@@ -7,6 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.store import keys, scripts
 from bloge_server.store.durability import NO_REPLICAS, Replicas
 from bloge_server.store.errors import translated
@@ -56,8 +57,7 @@ class Calls:
         Raises:
             RemoteWorkersError: the store cannot be reached, is full, or the script broke.
         """
-        known = [*declared, keys.guard(declared[0])] if self._client.slots_move else declared
-        arguments = (len(known), *known, self.clock(), *args)
+        arguments = self._arguments(declared, args)
         began, failed = time.perf_counter(), True
         try:
             with translated():
@@ -65,6 +65,41 @@ class Calls:
             failed = False
         finally:
             self._probe.called(name, time.perf_counter() - began, failed=failed)
+        return reply
+
+    def together(self, some_keys: Sequence[str]) -> list[list[int]]:
+        """Return the positions of keys in parts: those of one part are on one node, as far as is known."""
+        return [part for part in self._client.places_of(some_keys) if part]
+
+    async def script_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """Call a script several times in one trip; what went wrong with one call stands in place of its reply.
+
+        Args:
+            name: the script; none that waits for replicas.
+            calls: declared keys and arguments, as `script` takes them; the keys of all are `together`.
+        """
+        sha = self._load(name).sha
+        commands = [("EVALSHA", sha, *self._arguments(declared, args)) for declared, args in calls]
+        began, failed = time.perf_counter(), True
+        try:
+            with translated():
+                replies = await self._client.send_each(commands)
+            failed = False
+        except RemoteWorkersError as error:
+            return [error] * len(calls)
+        finally:
+            self._probe.called(name, time.perf_counter() - began, failed=failed)
+        return [await self._reply(name, call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    async def _reply(self, name: str, call: tuple[Sequence[str], Sequence[Argument]], reply: Any) -> Any:  # noqa: ANN401 - each script has its own reply
+        try:
+            if isinstance(reply, NoScriptError):
+                return await self.script(name, *call)
+            with translated():
+                if isinstance(reply, Exception):
+                    raise reply
+        except RemoteWorkersError as error:
+            return error
         return reply
 
     def tells(self, name: str) -> bool:
@@ -106,6 +141,10 @@ class Calls:
             for node in await self._client.masters():
                 async for key in node.redis.scan_iter(match=pattern, count=count):
                     yield key.decode()
+
+    def _arguments(self, declared: Sequence[str], args: Sequence[Argument]) -> tuple[Argument, ...]:
+        known = [*declared, keys.guard(declared[0])] if self._client.slots_move else declared
+        return (len(known), *known, self.clock(), *args)
 
     async def _evaluate(self, name: str, arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - each script has its own reply
         loaded = self._load(name)

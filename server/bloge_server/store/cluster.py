@@ -87,6 +87,32 @@ class Cluster:
                 raise
         raise ConnectionError(f"slot {slot} is on the move: no node serves it after {_REDIRECTIONS} redirections")
 
+    async def send_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Send script calls, as `Client` says. Those of keys that have moved are sent one by one."""
+        address = await self._owner(_slot_of(commands[0]))
+        try:
+            replies = await self._node(address).send_each(commands)
+        except (ConnectionError, TimeoutError, OSError):
+            self._stale, self._suspect = True, address
+            raise
+        return [
+            await self._again(command) if isinstance(reply, MovedError | AskError) else reply
+            for command, reply in zip(commands, replies, strict=True)
+        ]
+
+    def places_of(self, keys: Sequence[str]) -> list[list[int]]:
+        """Return the positions of keys by the node that serves them, as far as is known."""
+        places: defaultdict[Address | None, list[int]] = defaultdict(list)
+        for index, key in enumerate(keys):
+            places[self._owners[key_slot(key.encode())]].append(index)
+        return list(places.values())
+
+    async def _again(self, command: Command) -> Any:  # noqa: ANN401 - a reply, or what went wrong
+        try:
+            return (await self.send(str(command[3]), command))[0]
+        except (RedisError, OSError) as error:
+            return error
+
     async def masters(self) -> list[Node]:
         """Return every node that holds slots."""
         await self._learn_if_stale()
@@ -151,6 +177,10 @@ class Cluster:
         random.shuffle(known)
         known.sort(key=lambda address: address == self._suspect)
         return known[:_MOST_ASKED]
+
+
+def _slot_of(call: Command) -> int:
+    return key_slot(str(call[3]).encode())
 
 
 def _owners(reply: Sequence[Any], asked: Address) -> list[Address | None]:

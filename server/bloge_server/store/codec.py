@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 from bloge.remote_workers.errors import Reason
+from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
-from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
+from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome, SweepResult
 from bloge_server.store.errors import unknown_schema
 from bloge_server.telemetry.probe import Facts, Notable, Refusal
 
@@ -53,29 +54,22 @@ def refusals(report: str, claims: Iterable[object], verdicts: Iterable[Verdict])
     return refused
 
 
+def sweep_result(reply: Sequence[Any]) -> SweepResult:
+    """Return what `sweep` did."""
+    *counts, ended = reply
+    return SweepResult(*counts)._replace(ended_executions=tuple(item_id.decode() for item_id in ended))
+
+
 def leases(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> list[Lease]:
     """Return the leases of a claim's reply."""
     nonce = reply[2].decode()
     found = []
     for at in range(3, len(reply), _LEASE_FIELDS):
-        item_id, spec, payload, attempt, claim_count, fence, *rest = reply[at : at + _LEASE_FIELDS]
-        lease, remaining, timeout, progress = rest
+        item_id, spec, payload, attempt, claims, fence, lease, left, timeout, progress = reply[at : at + _LEASE_FIELDS]
         name, number = item_id.decode(), fence.decode()
-        found.append(
-            Lease(
-                token=f"{namespace}/{worker_topic}/{name}/{number}/{nonce}",
-                spec=spec,
-                payload=payload,
-                attempt=int(attempt),
-                claim_count=int(claim_count),
-                fence=int(number),
-                lease_ms=int(lease),
-                remaining_ms=int(remaining),
-                attempt_timeout_ms=int(timeout),
-                progress=progress,
-                item_id=name,
-            )
-        )
+        token = LeaseToken(namespace, worker_topic, f"{name}/{number}/{nonce}")
+        numbers = (int(attempt), int(claims), int(number), int(lease), int(left), int(timeout))
+        found.append(Lease(token, spec, payload, *numbers, progress, name))
     return found
 
 

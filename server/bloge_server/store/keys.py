@@ -18,6 +18,7 @@
 | `...:topic` | HASH | sequence counter, settings |
 | `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
 | `...:outboxes` | ZSET | reply group -> instant of its oldest outcome that is not acknowledged, ms |
+| `...:events` | STREAM | what happened to items, a line for each event; capped, for live views |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
 | `...:wake` | channel | sharded pub/sub: what changed |
@@ -29,6 +30,9 @@
 | `bloge:{<ns>}:executions:<day>` | ZSET | execution -> start time, ms; for lists, may lag behind |
 | `bloge:{<ns>}:executions:<day>:about` | HASH | execution -> status and graph, to choose by |
 """
+
+Topic = tuple[str, str]
+"""Namespace and worker topic."""
 
 INDEXES = ("ready", "leases", "retry", "deadlines", "dead", "finished", "topic")
 """The keys that every script of a topic declares, in their order."""

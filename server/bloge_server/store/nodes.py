@@ -33,6 +33,17 @@ class Client(Protocol):
             OSError: it cannot be reached.
         """
 
+    async def send_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Send script calls whose keys `places_of` put in one place; an error stands in place of the reply that it is.
+
+        Raises:
+            RedisError: the node cannot be reached.
+            OSError: it cannot be reached.
+        """
+
+    def places_of(self, keys: Sequence[str]) -> list[list[int]]:
+        """Return the positions of keys in parts: those of one part are on one node, as far as is known."""
+
     async def masters(self) -> "list[Node]":
         """Return every node that holds keys."""
 
@@ -83,6 +94,18 @@ class Node:
         finally:
             self._turns.release()
 
+    async def send_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands, as `Client` says."""
+        await self._take_turn()
+        try:
+            return await self._pipeline(commands)
+        finally:
+            self._turns.release()
+
+    def places_of(self, keys: Sequence[str]) -> list[list[int]]:
+        """Return that everything is here."""
+        return [list(range(len(keys)))]
+
     async def masters(self) -> "list[Node]":
         """Return itself."""
         return [self]
@@ -108,11 +131,15 @@ class Node:
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
         if len(commands) == 1:
             return [await self.redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        replies = await self._pipeline(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
         async with self.redis.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
             replies: list[Any] = await pipe.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
         return replies

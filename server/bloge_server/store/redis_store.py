@@ -7,6 +7,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from bloge.remote_workers.errors import RemoteWorkersError
+from bloge.remote_workers.joining import Joining
 from bloge_server.domain.lease_token import LeaseToken, new_nonce
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import (
@@ -25,6 +27,7 @@ from bloge_server.domain.work_item import (
 from bloge_server.store import codec, keys, scripts
 from bloge_server.store.calls import Calls
 from bloge_server.store.durability import NO_REPLICAS, Replicas
+from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Argument as _Arg
 from bloge_server.store.nodes import Client
 from bloge_server.telemetry.probe import SILENT, Probe
@@ -41,6 +44,7 @@ class RedisStore:
         client: a way to the store; a plain client that returns bytes will do for a store of one node.
         replicas: how many replicas must have a write before it is acknowledged.
         retention_ms: how long a finished item is kept, from the acknowledgement of its outcome.
+        journal_events: how many events of each topic are kept for live views; 0: none.
         limits: how much a topic may have, unless it has limits of its own.
         clock: returns the current time in ms, or 0 for the store's own clock. Tests own time through it.
         dice: returns a number in [0, 1); the source of every jitter.
@@ -54,6 +58,7 @@ class RedisStore:
         *,
         replicas: Replicas = NO_REPLICAS,
         retention_ms: int = 86_400_000,
+        journal_events: int = 0,
         limits: TopicLimits = NO_LIMITS,
         clock: Callable[[], int] = lambda: 0,
         dice: Callable[[], float] = random.random,
@@ -63,17 +68,16 @@ class RedisStore:
         self.calls = Calls(client, replicas=replicas, clock=clock, load=load, probe=probe)
         self.limits = limits
         self._retention_ms = retention_ms
+        self._keep = f"{retention_ms} {journal_events}" if journal_events else str(retention_ms)
         self._dice = dice
         self._probe = probe
         self._known_topics: set[tuple[str, str]] = set()
+        self._joining = Joining(self._batch, _size)
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
         await self.announce_topic(namespace, worker_topic)
-        args: list[_Arg] = [self.limits.backlog]
-        for item in items:
-            args.extend(item)
-        statuses = await self.run("enqueue", namespace, worker_topic, args)
+        statuses = await self._joining(("enqueue", namespace, worker_topic), items)
         return [Enqueued(item.item_id, status.decode()) for item, status in zip(items, statuses, strict=True)]
 
     async def claim(self, namespace: str, worker_topic: str, order: ClaimOrder) -> Claimed:
@@ -87,42 +91,51 @@ class RedisStore:
 
     async def receive(self, namespace: str, worker_topic: str, tokens: Sequence[LeaseToken]) -> list[Verdict]:
         """Confirm offers: their full lease begins."""
-        args = [token.claim for token in tokens]
-        return await self._judged("receive", namespace, worker_topic, args)
+        return await self._judged("receive", namespace, worker_topic, [(token.claim,) for token in tokens])
 
     async def heartbeat(self, namespace: str, worker_topic: str, reports: Iterable[Heartbeat]) -> list[Verdict]:
         """Extend leases."""
-        args: list[_Arg] = []
-        for token, lease_ms, progress in reports:
-            args.extend((token.claim, lease_ms, int(progress is not None), progress or b""))
-        return await self._judged("heartbeat", namespace, worker_topic, args)
+        parts = [(token.claim, ms, int(progress is not None), progress or b"") for token, ms, progress in reports]
+        return await self._judged("heartbeat", namespace, worker_topic, parts)
 
     async def complete(self, namespace: str, worker_topic: str, reports: Iterable[Complete]) -> list[Verdict]:
         """Finish items."""
-        args: list[_Arg] = []
-        for token, kind, body, digest in reports:
-            args.extend((token.claim, kind, digest, body))
-        return await self._judged("complete", namespace, worker_topic, args)
+        parts = [(token.claim, kind, digest, body) for token, kind, body, digest in reports]
+        return await self._judged("complete", namespace, worker_topic, parts)
 
     async def fail(self, namespace: str, worker_topic: str, reports: Iterable[Fail]) -> list[Verdict]:
         """Take failures: a retry within the budget, else a dead letter."""
-        args: list[_Arg] = []
-        for each in reports:
-            args.extend((each.token.claim, each.digest, each.error_type, each.failure))
-            args.extend((int(each.non_retryable), each.retry_after_ms))
-        return await self._judged("fail", namespace, worker_topic, args)
+        parts = [
+            (each.token.claim, each.digest, each.error_type, each.failure, int(each.non_retryable), each.retry_after_ms)
+            for each in reports
+        ]
+        return await self._judged("fail", namespace, worker_topic, parts)
 
     async def release(self, namespace: str, worker_topic: str, reports: Iterable[Release]) -> list[Verdict]:
         """Hand items back at no cost of an attempt."""
-        args: list[_Arg] = []
-        for each in reports:
-            args.extend((each.token.claim, each.digest, each.delay_ms, each.reason, int(each.draining)))
-        return await self._judged("release", namespace, worker_topic, args)
+        parts = [(each.token.claim, each.digest, each.delay_ms, each.reason, int(each.draining)) for each in reports]
+        return await self._judged("release", namespace, worker_topic, parts)
 
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
         """Do what is due in one topic, a bounded amount."""
-        *counts, ended = await self.run("sweep", namespace, worker_topic, [_SWEEP_LIMIT, *self.limits[1:]])
-        return SweepResult(*counts)._replace(ended_executions=tuple(item_id.decode() for item_id in ended))
+        (result,) = await self.sweep_each([(namespace, worker_topic)])
+        if isinstance(result, RemoteWorkersError):
+            raise result
+        return result
+
+    def together(self, topics: Sequence[Topic]) -> list[list[Topic]]:
+        """Return topics in parts: those of one part can be swept in one trip."""
+        parts = self.calls.together([keys.topic_base(*topic) for topic in topics])
+        return [[topics[index] for index in part] for part in parts]
+
+    async def sweep_each(self, topics: Sequence[Topic]) -> list[SweepResult | RemoteWorkersError]:
+        """Sweep topics that are `together`; what went wrong with one stands in place of its result."""
+        args: list[_Arg] = [self._keep, self._dice(), _SWEEP_LIMIT, *self.limits[1:]]
+        replies = await self.calls.script_each("sweep", [(keys.topic_keys(*topic), args) for topic in topics])
+        return [
+            reply if isinstance(reply, RemoteWorkersError) else codec.sweep_result(self._told(topic, reply))
+            for topic, reply in zip(topics, replies, strict=True)
+        ]
 
     async def read_outbox(
         self, namespace: str, worker_topic: str, reply_group: str, *, after: int, limit: int
@@ -208,12 +221,14 @@ class RedisStore:
 
     async def run(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
         """Call a script of a topic that changes something: every one takes the retention and the dice first."""
-        reply = await self.read(script, namespace, worker_topic, [self._retention_ms, self._dice(), *args])
-        if not self.calls.tells(script):
-            return reply
+        reply = await self.read(script, namespace, worker_topic, [self._keep, self._dice(), *args])
+        return self._told((namespace, worker_topic), reply) if self.calls.tells(script) else reply
+
+    def _told(self, topic: Topic, reply: Any) -> Any:  # noqa: ANN401 - each script has its own reply
+        """Pass on what a script tells of what it did; return its own reply."""
         own, *told = reply
         if any(told):
-            self._probe.happened((namespace, worker_topic), codec.facts(*told))
+            self._probe.happened(topic, codec.facts(*told))
         return own
 
     async def read(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> Any:  # noqa: ANN401 - each script has its own reply
@@ -256,8 +271,10 @@ class RedisStore:
         await self.calls.durable_command("SADD", keys.topics(namespace), worker_topic)
         self._known_topics.add((namespace, worker_topic))
 
-    async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
-        answers = await self.run(script, namespace, worker_topic, args)
+    async def _judged(
+        self, script: str, namespace: str, worker_topic: str, parts: Sequence[Sequence[_Arg]]
+    ) -> list[Verdict]:
+        answers = await self._joining((script, namespace, worker_topic), parts)
         verdicts = list(map(codec.verdict, answers))
         topic, all_accepted = (namespace, worker_topic), True
         for answer, count in Counter(answers).items():  # a batch has few different ones
@@ -265,6 +282,17 @@ class RedisStore:
             self._probe.judged(topic, script, reason, count)
             all_accepted = all_accepted and reason is None
         if not all_accepted:
-            claims = args[:: len(args) // len(answers)]
-            self._probe.refused(topic, codec.refusals(script, claims, verdicts))
+            self._probe.refused(topic, codec.refusals(script, [part[0] for part in parts], verdicts))
         return verdicts
+
+    async def _batch(self, kind: tuple[str, str, str], parts: Sequence[Sequence[_Arg]]) -> list[Any]:
+        """Call a script that takes a batch of items."""
+        args: list[_Arg] = [self.limits.backlog] if kind[0] == "enqueue" else []
+        for part in parts:
+            args.extend(part)
+        replies: list[Any] = await self.run(*kind, args)
+        return replies
+
+
+def _size(part: Sequence[_Arg]) -> int:
+    return sum(len(argument) for argument in part if isinstance(argument, str | bytes))

@@ -10,9 +10,9 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError, RedisError  # noqa: A004 - redis names them so
 
 from bloge_server.store import keys
+from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Client, Node
 
-Topic = tuple[str, str]
 _RETRY_SECONDS = 0.2
 _PING_SECONDS = 2.0
 """After this much silence a connection is asked for a sign of life; after as much again it is taken for dead."""

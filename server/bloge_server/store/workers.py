@@ -1,7 +1,7 @@
 """Who works for a namespace: kept current by the servers, read by people."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bloge_server.store import keys
@@ -48,22 +48,27 @@ class WorkerList:
         self._store = store
 
     async def note(
-        self, namespace: str, cards: Collection[WorkerCard], brief: Mapping[str, WorkerCard] | None = None
+        self,
+        namespace: str,
+        cards: Collection[WorkerCard],
+        brief: Collection[WorkerCard] = (),
+        unchanged: Collection[str] = (),
     ) -> tuple[int, set[str]]:
         """Note that workers were seen now.
 
         Args:
             namespace: theirs.
             cards: what is known of them now.
-            brief: by id, workers of which only the topic is known; it is noted if nothing better is.
+            brief: workers of which only the topics are known; it is noted if nothing better is.
+            unchanged: ids of workers of which nothing new is known.
 
         Returns:
             The time in ms, and the ids of all workers that were asked to leave.
         """
         workers, known, leaving = _keys(namespace)
         now = await self._store.now_ms(workers)
-        brief = brief or {}
-        seen = [part for worker_id in (*(card.worker_id for card in cards), *brief) for part in (now, worker_id)]
+        ids = (*unchanged, *(card.worker_id for card in (*cards, *brief)))
+        seen = [part for worker_id in ids for part in (now, worker_id)]
         commands: list[Sequence[str | int]] = [
             ("ZRANGEBYSCORE", workers, "-inf", now - _LISTED_MS, "LIMIT", 0, _PRUNED_AT_ONCE),
             ("ZREMRANGEBYSCORE", leaving, "-inf", now - _ASKED_MS),
@@ -73,7 +78,7 @@ class WorkerList:
             commands.append(("ZADD", workers, *seen))
         if cards:
             commands.append(("HSET", known, *(part for card in cards for part in (card.worker_id, _packed(card)))))
-        commands.extend(("HSETNX", known, worker_id, _packed(card)) for worker_id, card in brief.items())
+        commands.extend(("HSETNX", known, card.worker_id, _packed(card)) for card in brief)
         unseen, _, asked, *_ = await self._store.commands(*commands)
         if unseen:
             # One of them may have come back in this very moment; it is listed again with its next sign of life.

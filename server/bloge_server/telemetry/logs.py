@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 
+from bloge.remote_workers.tracing import trace_id_of
 from bloge.remote_workers.v1 import work_item_pb2
 from bloge_server.telemetry.probe import Facts, Notable, Probe, Refusal, Topic
 
@@ -56,12 +57,6 @@ def _item(notable: Notable) -> dict[str, Any]:
         "node_id": spec.node_id,
         "worker_id": notable.worker_id.strip("-"),
         "fence": notable.fence.strip("-"),
-        "trace_id": trace_id(spec.trace_context.traceparent),
+        "trace_id": trace_id_of(spec.trace_context),
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def trace_id(traceparent: str) -> str:
-    """Return the trace id of a W3C `traceparent`: `version-trace-span-flags`; empty if it has none."""
-    parts = traceparent.split("-")
-    return parts[1] if len(parts) > 1 else ""

@@ -100,6 +100,30 @@ def test_further_names_can_be_given(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example.com"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_strangers_page_may_not_act(http: httpx.Client, headers: dict[str, str]) -> None:
+    """Browsers say who made a request; a page of another site changes nothing here, whatever it sends."""
+    refused = http.post("/api/v1/dead-letters/t:a/retry", headers=headers)
+    assert refused.status_code == 403
+    assert refused.json()["errorCode"] == "ACCESS_DENIED"
+    assert http.get("/healthz", headers=headers).status_code == 200
+
+
+def test_own_pages_and_programs_may_act(http: httpx.Client) -> None:
+    """They get as far as the item, which is not there."""
+    own = {"Origin": str(http.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    for headers in (own, {}):
+        assert http.post("/api/v1/dead-letters/t:a/retry", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [("GET", "/nowhere", 404, "NOT_FOUND"), ("DELETE", "/healthz", 405, "METHOD_NOT_ALLOWED")],
 )

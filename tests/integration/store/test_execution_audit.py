@@ -11,7 +11,7 @@ from bloge_server.store.journals import Journals
 from bloge_server.store.redis_store import RedisStore
 from support.releases import next_release
 
-from .conftest import START_MS, TOPIC, Bench, new, parsed
+from .conftest import START_MS, TOPIC, Bench, new
 
 FACTS = Facts(TOPIC, "g", "hash", "")
 MINUTE_MS = 60_000
@@ -40,8 +40,8 @@ async def sound(bench: Bench) -> Bench:
     await journals.record(bench.namespace, "e", FACTS)
     await bench.enqueue(new("e", item_type="EXECUTE_GRAPH", reply_group="-"))
     (lease,) = await bench.claim()
-    await journals.open(bench.namespace, parsed(lease.token))
-    await journals.append(parsed(lease.token), 1, [b"a"], None)
+    await journals.open(bench.namespace, lease.token)
+    await journals.append(lease.token, 1, [b"a"], None)
     await ExecutionList(bench.store.calls).note(bench.namespace, [entry()])
     return bench
 

@@ -16,7 +16,7 @@ from bloge_server.store.journals import Journals
 from bloge_server.store.redis_store import RedisStore
 from support.releases import next_release
 
-from .conftest import LEASE_MS, START_MS, TOPIC, Bench, new, parsed
+from .conftest import LEASE_MS, START_MS, TOPIC, Bench, new
 
 FACTS = Facts(TOPIC, "g", "hash", "key")
 DONE = ExecutionStatus.COMPLETED
@@ -351,7 +351,7 @@ async def test_one_item_may_be_claimed_by_name(bench: Bench) -> None:
     assert await claim("b") == ["b"]
     assert await claim("b", "w2") == []
     (early,) = await leases_of("c")
-    await bench.release(parsed(early.token), delay=5000)
+    await bench.release(early.token, delay=5000)
     assert await claim("c") == [], "it is not due"
     bench.clock.pass_ms(5000)
     assert await claim("c") == ["c"]

@@ -20,15 +20,27 @@ async def test_a_worker_is_listed_as_it_was_noted_last(bench: Bench) -> None:
     assert worker == (CARD, bench.clock.now, False)
 
 
+async def test_a_worker_of_which_nothing_new_is_known_stays_listed(bench: Bench) -> None:
+    """Its card stays as it was."""
+    workers = WorkerList(bench.store)
+    await workers.note(bench.namespace, [CARD])
+    bench.clock.pass_ms(HOUR_MS - 1)
+    await workers.note(bench.namespace, [], unchanged=["w1"])
+    bench.clock.pass_ms(1)
+    await workers.note(bench.namespace, [])
+    (worker,) = await workers.read(bench.namespace, ["w1"])
+    assert (worker.card, worker.last_seen_ms) == (CARD, bench.clock.now - 1)
+
+
 async def test_a_claim_alone_lists_a_worker_but_does_not_rewrite_its_card(bench: Bench) -> None:
     """What the worker said of itself is better than what its claim shows."""
     workers = WorkerList(bench.store)
     await workers.note(bench.namespace, [CARD])
-    brief = {"w1": WorkerCard("w1", ("topic",)), "w2": WorkerCard("w2", ("topic",))}
+    brief = [WorkerCard("w1", ("topic",)), WorkerCard("w2", ("topic",))]
     bench.clock.pass_ms(1000)
     await workers.note(bench.namespace, [], brief)
     found = await workers.read(bench.namespace, await workers.ids(bench.namespace))
-    assert [worker.card for worker in found] == [CARD, brief["w2"]]
+    assert [worker.card for worker in found] == [CARD, brief[1]]
     assert {worker.last_seen_ms for worker in found} == {bench.clock.now}
 
 

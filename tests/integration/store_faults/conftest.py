@@ -9,7 +9,6 @@ import pytest
 from redis.crc import key_slot
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
-from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Status
 from bloge_server.domain.reports import Complete
 from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
@@ -17,8 +16,9 @@ from bloge_server.store import connection, keys
 from bloge_server.store.audit import Auditor
 from bloge_server.store.durability import NO_REPLICAS, Replicas
 from bloge_server.store.findings import Finding
+from bloge_server.store.keys import Topic
 from bloge_server.store.redis_store import RedisStore
-from bloge_server.store.wakeups import Topic, WakeListener
+from bloge_server.store.wakeups import WakeListener
 from support.cluster import ClusterProcesses, running_cluster
 from support.tcp_store import TcpStore
 from support.waiting import until_true
@@ -48,9 +48,7 @@ class Work:
 
     async def complete(self, lease: Lease) -> bool:
         """Report an output; return whether it was accepted."""
-        token = LeaseToken.parse(lease.token)
-        assert token is not None
-        (verdict,) = await self.store.complete(*self.topic, [Complete(token, "complete", b"{}", "digest")])
+        (verdict,) = await self.store.complete(*self.topic, [Complete(lease.token, "complete", b"{}", "digest")])
         return verdict.accepted
 
     async def round(self, item_id: str) -> None:

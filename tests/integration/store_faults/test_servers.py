@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from bloge.remote_workers.errors import Reason
+from bloge.remote_workers.v1 import lease_pb2
 from bloge.remote_workers.v1 import work_item_service_pb2 as item_calls
 from support.cluster import ClusterProcesses
 from support.server import running_server
 from support.tcp_store import TcpStore
+from support.waiting import until
 from support.wire import PATIENCE, Watch, Wire, refused, seconds
 
 
@@ -62,3 +64,27 @@ def test_a_server_outlives_its_store(
         assert told[0].retry_delay_seconds
         tcp_store.start()
         assert [wire.claim_one(wait=PATIENCE / 2).spec.item_id for _ in range(2)] == ["before", "later"]
+
+
+def test_a_session_outlives_its_store(
+    tcp_store: TcpStore, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A report that the store cannot judge gets a verdict that says so; repeated on the same stream it is accepted."""
+    folder = tmp_path_factory.mktemp("server")
+    with running_server(folder, "--redis-url", tcp_store.url) as address, Wire(address, namespace) as wire:
+        wire.put("a", "b")
+        with wire.session(credit=2) as session:
+            leases = session.leases(2)
+            tcp_store.kill()
+            complete = lease_pb2.CompleteReport(lease_token=leases[0].lease_token, report_id=1)
+            heartbeat = lease_pb2.HeartbeatReport(lease_token=leases[1].lease_token, report_id=2)
+            session.report(completes=[complete], heartbeats=[heartbeat])
+            assert {each.reason for each in session.verdicts(2).values()} == {Reason.STORE_UNAVAILABLE.number}
+            tcp_store.start()
+
+            def accepted() -> bool:
+                session.report(completes=[complete], heartbeats=[heartbeat])
+                return {each.reason for each in session.verdicts(2).values()} == {0}
+
+            until(accepted, "the reports are accepted")
+        assert wire.status("a") == "DONE"

@@ -1,6 +1,6 @@
 """Who is here, as the store is told, and who was asked to leave."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -19,15 +19,21 @@ class Book:
 
     asked: set[str] = field(default_factory=set)
     told: list[tuple[str, list[WorkerCard], list[WorkerCard]]] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
     away: bool = False
 
     async def note(
-        self, namespace: str, cards: Collection[WorkerCard], brief: Mapping[str, WorkerCard] | None = None
+        self,
+        namespace: str,
+        cards: Collection[WorkerCard],
+        brief: Collection[WorkerCard] = (),
+        unchanged: Collection[str] = (),
     ) -> tuple[int, set[str]]:
         """Take note."""
         if self.away:
             raise RemoteWorkersError(Reason.STORE_UNAVAILABLE, "gone")
-        self.told.append((namespace, list(cards), list((brief or {}).values())))
+        self.told.append((namespace, list(cards), list(brief)))
+        self.unchanged = sorted(unchanged)
         return 7, set(self.asked)
 
 
@@ -55,6 +61,21 @@ async def test_all_workers_of_a_namespace_share_one_call(presence: Presence, boo
     presence.watch(lambda: here, lambda *_: None)
     await presence.tell_store()
     assert book.told == [("ns", [card for _, card in here], [])]
+
+
+async def test_what_did_not_change_is_not_told_again(presence: Presence, book: Book) -> None:
+    """Only that the workers are still there; what could not be told is told again."""
+    here = [("ns", CARD), ("ns", CARD._replace(worker_id="w2"))]
+    presence.watch(lambda: here, lambda *_: None)
+    await presence.tell_store()
+    here[1] = ("ns", CARD._replace(worker_id="w2", held=3))
+    await presence.tell_store()
+    assert (book.told[-1], book.unchanged) == (("ns", [here[1][1]], []), ["w1"])
+    book.away = True
+    await presence.tell_store()
+    book.away = False
+    await presence.tell_store()
+    assert (book.told[-1], book.unchanged) == (("ns", [card for _, card in here], []), [])
 
 
 async def test_claims_are_signs_of_life(presence: Presence, book: Book) -> None:

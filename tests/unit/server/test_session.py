@@ -5,11 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloge_server.dispatch.dispatcher import NO_BYTE_LIMIT, NO_ROOM, Room
-from bloge_server.dispatch.session import MISSED_OFFERS_LIMIT, PING_PATIENCE, Session, Timing
+from bloge_server.dispatch.session import MISSED_OFFERS_LIMIT, PING_TICK, Session, Timing
 from bloge_server.domain.lease_token import LeaseToken
 
 LEASE, OFFER_LEASE, PING, SILENCE = 30.0, 5.0, 10.0, 30.0
-QUIET = PING_PATIENCE * PING
 TIMING = Timing(LEASE, OFFER_LEASE, PING, SILENCE)
 
 
@@ -161,9 +160,9 @@ def test_three_missed_offers_stop_offers_until_a_ping_is_answered() -> None:
 def test_an_answer_to_an_earlier_ping_does_not_count() -> None:
     """Only an answer to the ping that followed the missed offers shows that the worker listens again."""
     session = granted(99)
-    earlier = session.tick(QUIET)
+    earlier = session.tick(PING)
     assert earlier is not None
-    miss(session, MISSED_OFFERS_LIMIT, QUIET)
+    miss(session, MISSED_OFFERS_LIMIT, PING)
     session.answered(earlier)
     assert session.room(0.0).items == 0
 
@@ -172,7 +171,7 @@ def test_an_answer_to_a_later_ping_counts() -> None:
     """If the answer to the first ping is lost, the next one does."""
     session = granted(99)
     now = miss(session, MISSED_OFFERS_LIMIT, 0.0)
-    later = session.tick(now + QUIET)
+    later = session.tick(now + PING)
     assert later is not None
     session.answered(later)
     assert session.room(0.0).items > 0
@@ -208,20 +207,31 @@ def test_nothing_is_offered_to_a_worker_that_drains() -> None:
 def test_a_quiet_worker_is_pinged_at_the_interval() -> None:
     """Each ping has a number of its own."""
     session = Session(TIMING, 0.0)
-    assert session.tick(QUIET - 0.001) is None
-    first, second = session.tick(QUIET), session.tick(2 * QUIET)
+    assert session.tick(PING - 0.001) is None
+    first, second = session.tick(PING), session.tick(2 * PING)
     assert first is not None
     assert second is not None
     assert first != second
-    assert session.tick(2 * QUIET + 0.001) is None
+    assert session.tick(2 * PING + 0.001) is None
 
 
 def test_a_worker_that_says_something_is_not_pinged() -> None:
-    """Its own pings are a sign of life, and the answers to them are ours."""
+    """Whatever it says is a sign of life."""
     session = Session(TIMING, 0.0)
-    for ping in range(1, 10):
-        session.heard(ping * PING)
-        assert session.tick(ping * PING + PING - 0.001) is None
+    for heard in range(1, 20):
+        session.heard(heard * PING / 2)
+        assert session.tick(heard * PING / 2 + PING - 0.001) is None
+
+
+@given(st.floats(0.0, 10_000.0), st.sampled_from([0.1, 0.4, 1.0, 10.0, 300.0]))
+def test_sessions_ping_at_whole_ticks(heard: float, interval: float) -> None:
+    """Sessions that were heard at different times ping together, and none noticeably late."""
+    session = Session(Timing(LEASE, OFFER_LEASE, interval, 1e9), heard)
+    tick = min(PING_TICK, interval / 20)
+    due = session.next_tick_at()
+    assert -1e-3 * tick <= due - heard - interval <= tick
+    assert due / tick == pytest.approx(round(due / tick), abs=1e-3)
+    assert session.tick(due) is not None
 
 
 def test_silence_ends_a_session() -> None:

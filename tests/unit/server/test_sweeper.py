@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,9 @@ from structlog.testing import capture_logs
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import SweepResult
-from bloge_server.services.sweeper import FALLBACK_SECONDS, Agenda, Sweeper
+from bloge_server.services.sweeper import FAILED_SECONDS, FALLBACK_SECONDS, TICK_SECONDS, Agenda, Sweeper
+
+Result = SweepResult | RemoteWorkersError
 
 A, B = ("default", "a"), ("default", "b")
 NOTHING_AHEAD = SweepResult(0, 0, 0, 0, 0, -1, 0)
@@ -92,20 +96,27 @@ class Sweeps:
     result: SweepResult = NOTHING_AHEAD
     failure: Exception | None = None
     done: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
-    purged: list[tuple[Topic, str]] = field(default_factory=list)
 
-    async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
-        """Note a sweep."""
-        del namespace
-        self.done.put_nowait(worker_topic)
+    async def sweep(self, topics: Sequence[Topic]) -> list[Result]:
+        """Note a sweep of each topic."""
+        for _, worker_topic in topics:
+            self.done.put_nowait(worker_topic)
         failure, self.failure = self.failure, None
+        if isinstance(failure, RemoteWorkersError):
+            return [failure] * len(topics)
         if failure is not None:
             raise failure
-        return self.result
+        return [self.result] * len(topics)
 
-    async def purge(self, topic: Topic, execution_ids: Sequence[str]) -> None:
-        """Note executions that are removed."""
-        self.purged += [(topic, execution_id) for execution_id in execution_ids]
+
+def apart(topics: Sequence[Topic]) -> list[list[Topic]]:
+    """Sweep each topic by itself."""
+    return [[topic] for topic in topics]
+
+
+def together(topics: Sequence[Topic]) -> list[list[Topic]]:
+    """Sweep all topics in as few trips as may be."""
+    return [list(topics)]
 
 
 @pytest.fixture
@@ -129,7 +140,7 @@ async def at_work(sweeper: Sweeper) -> AsyncIterator[Sweeper]:
 @pytest.fixture
 async def sweeper(sweeps: Sweeps) -> AsyncIterator[Sweeper]:
     """Return a sweeper at work."""
-    async with at_work(Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)) as sweeper:
+    async with at_work(Sweeper(sweeps.sweep, apart, lambda: sweeps.now)) as sweeper:
         yield sweeper
 
 
@@ -174,28 +185,51 @@ async def test_more_due_now_is_swept_again_at_once(sweeper: Sweeper, sweeps: Swe
 )
 async def test_the_next_sweep_is_at_the_due_time_or_the_fallback(next_due_ms: int, expected: float) -> None:
     """A sweep tells when the topic is due next; a lost wake-up is found after the fallback interval."""
-    sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 0, next_due_ms, 0))
-    sweeper = Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now, lambda: 0.0)
-    assert await sweeper._sweep_topic(A) == expected
+    sweeps = Sweeps()
+    sweeper = Sweeper(sweeps.sweep, apart, lambda: sweeps.now, lambda: 0.0)
+    due = sweeper._take(A, SweepResult(0, 0, 0, 0, 0, next_due_ms, 0))
+    assert due == pytest.approx(sweeps.now + expected, abs=TICK_SECONDS)
+    assert due <= sweeps.now + expected
 
 
 async def test_thousands_of_topics_are_not_looked_at_in_step() -> None:
-    """Some come early, none late."""
-    sweeps, dice = Sweeps(), iter((0.0, 0.5, 1.0))
-    sweeper = Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now, lambda: next(dice))
-    assert [await sweeper._sweep_topic(A) for _ in range(3)] == [1.0, 0.875, 0.75]
+    """Some come early, none late, and dozens of them together."""
+    sweeps, random = Sweeps(), Random(1)
+    sweeper = Sweeper(sweeps.sweep, together, lambda: sweeps.now, random.random)
+    due = Counter(round(sweeper._take(A, NOTHING_AHEAD), 6) for _ in range(2000))
+    assert sweeps.now + 0.7 <= min(due)
+    assert max(due) <= sweeps.now + FALLBACK_SECONDS
+    assert 5 <= len(due) <= 7
+    assert max(due.values()) < 600
+
+
+async def test_topics_that_are_together_share_a_trip(sweeps: Sweeps) -> None:
+    """In parts of bounded size, so that no trip keeps the store from others for long."""
+    trips: list[int] = []
+
+    async def sweep(topics: Sequence[Topic]) -> list[Result]:
+        trips.append(len(topics))
+        return await sweeps.sweep(topics)
+
+    sweeper = Sweeper(sweep, together, lambda: sweeps.now)
+    for number in range(120):
+        sweeper.know(("default", f"t{number}"))
+    async with at_work(sweeper):
+        for _ in range(120):
+            await sweeps.done.get()
+    assert sorted(trips) == [20, 50, 50]
 
 
 async def test_a_slow_topic_keeps_no_other_waiting(sweeps: Sweeps) -> None:
     """A part of the store that is away must not delay deadlines in the rest of it."""
     gate = asyncio.Event()
 
-    async def sweep(namespace: str, worker_topic: str) -> SweepResult:
-        if worker_topic == "a":
+    async def sweep(topics: Sequence[Topic]) -> list[Result]:
+        if topics == [A]:
             await gate.wait()
-        return await sweeps.sweep(namespace, worker_topic)
+        return await sweeps.sweep(topics)
 
-    async with at_work(Sweeper(sweep, sweeps.purge, lambda: sweeps.now)) as sweeper:
+    async with at_work(Sweeper(sweep, apart, lambda: sweeps.now)) as sweeper:
         sweeper.know(A)
         await _settled()
         sweeper.know(B)
@@ -208,12 +242,12 @@ async def test_what_falls_due_during_a_sweep_is_swept_after_it(sweeps: Sweeps) -
     """Once, however often it was said; never twice at a time."""
     gate = asyncio.Semaphore(0)
 
-    async def sweep(namespace: str, worker_topic: str) -> SweepResult:
-        result = await sweeps.sweep(namespace, worker_topic)
+    async def sweep(topics: Sequence[Topic]) -> list[Result]:
+        result = await sweeps.sweep(topics)
         await gate.acquire()
         return result
 
-    async with at_work(Sweeper(sweep, sweeps.purge, lambda: sweeps.now)) as sweeper:
+    async with at_work(Sweeper(sweep, apart, lambda: sweeps.now)) as sweeper:
         sweeper.know(A)
         await sweeps.done.get()
         for _ in range(3):
@@ -242,28 +276,21 @@ async def test_a_forgotten_topic_is_left_alone(sweeper: Sweeper, sweeps: Sweeps)
 async def test_too_many_dead_letters_are_told_once_a_minute() -> None:
     """And again as soon as they are too many again."""
     sweeps = Sweeps(result=SweepResult(0, 0, 0, 0, 3, -1, 5))
-    sweeper = Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)
+    sweeper = Sweeper(sweeps.sweep, apart, lambda: sweeps.now)
     with capture_logs() as logs:
         for result, seconds in ((5, 0), (5, 59), (5, 1), (0, 1), (5, 1)):
             sweeps.now += seconds
             sweeps.result = sweeps.result._replace(dead_beyond_limit=result)
-            await sweeper._sweep_topic(A)
+            sweeper._take(A, sweeps.result)
     assert [log["beyond_limit"] for log in logs if log["event"].startswith("too many")] == [5, 5, 5]
     assert [log["discarded"] for log in logs if log["event"].startswith("dead letters discarded")] == [3] * 5
-
-
-async def test_executions_past_their_retention_are_removed() -> None:
-    """The sweep names them; their journals have slots of their own."""
-    sweeps = Sweeps(result=NOTHING_AHEAD._replace(ended_executions=["e-1", "e-2"]))
-    await Sweeper(sweeps.sweep, sweeps.purge, lambda: sweeps.now)._sweep_topic(A)
-    assert sweeps.purged == [(A, "e-1"), (A, "e-2")]
 
 
 @pytest.mark.parametrize(
     "failure", [RemoteWorkersError(Reason.STORE_UNAVAILABLE, "gone"), ValueError("a reply nobody foresaw")]
 )
 async def test_a_failed_sweep_does_not_end_the_sweeper(sweeper: Sweeper, sweeps: Sweeps, failure: Exception) -> None:
-    """Whatever a sweep of one topic raises, the topic is tried again and the others go on."""
+    """Whatever a sweep of one topic raises, the topic is tried again soon and the others go on."""
     sweeps.failure = failure
     sweeper.know(A)
     assert await sweeps.done.get() == "a"
@@ -271,7 +298,7 @@ async def test_a_failed_sweep_does_not_end_the_sweeper(sweeper: Sweeper, sweeps:
     sweeper.schedule(B, 0)
     async with asyncio.timeout(5):
         assert await sweeps.done.get() == "b"
-    sweeps.now += FALLBACK_SECONDS
+    sweeps.now += FAILED_SECONDS
     sweeper.schedule(B, 0)
     async with asyncio.timeout(5):
         assert {await sweeps.done.get(), await sweeps.done.get()} == {"a", "b"}

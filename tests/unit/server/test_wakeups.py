@@ -9,8 +9,9 @@ import pytest
 from redis.exceptions import ConnectionError  # noqa: A004 - redis names it so
 
 from bloge_server.store import connection, keys
+from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Node
-from bloge_server.store.wakeups import Topic, WakeListener
+from bloge_server.store.wakeups import WakeListener
 from support.waiting import until_true
 
 

@@ -7,6 +7,9 @@ import threading
 
 from bloge_worker import BusinessError, WorkContext
 
+_lingering: list[WorkContext] = []
+"""Contexts that outlived their run, as a forgotten thread might keep them."""
+
 
 def run(value: dict[str, str], ctx: WorkContext) -> dict[str, object]:
     """Do what the input says, and tell which process did it."""
@@ -20,6 +23,11 @@ def run(value: dict[str, str], ctx: WorkContext) -> dict[str, object]:
             raise BusinessError("NO", details={"pid": os.getpid()})
         case "big":
             return {"text": "x" * 1000}
+        case "linger":
+            _lingering.append(ctx)
+        case "late":
+            ctx.progress({"of": "this run"})
+            _lingering.pop().progress({"of": "another run"})
         case "log":
             ctx.log.info("half way")
             logging.getLogger("library").debug("too much detail")

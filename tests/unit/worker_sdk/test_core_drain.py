@@ -4,6 +4,7 @@ from unit.worker_sdk.core_driver import CoreDriver
 from unit.worker_sdk.scripted_server import lease_of
 
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
+from bloge_worker._durations import duration_of
 from bloge_worker._leases import HeldLease
 
 
@@ -83,6 +84,37 @@ def test_after_the_grace_handlers_are_stopped_and_their_items_handed_back_once_t
     assert release.draining
     driver.accept(release)
     assert driver.core.is_over
+
+
+def test_a_lease_is_kept_alive_until_its_item_goes_back() -> None:
+    """A short lease must not run out while the handler unwinds: a drain costs nothing."""
+    driver = CoreDriver()
+    driver.connect(lease=1.0)
+    (held,) = driver.offer(lease_of("a", duration=1.0))
+    driver.core.drain(driver.now, 0.5)
+    beats = 0
+    releases: list[lease_pb2.ReleaseReport] = []
+    while not releases:
+        driver.turn(0.1)
+        releases = driver.reports("releases")
+        for beat in driver.reports("heartbeats"):
+            beats += 1
+            driver.judge(lease_pb2.Verdict(report_id=beat.report_id, lease_duration=duration_of(1.0)))
+        assert driver.now < held.sent_at + held.duration
+    assert releases[0].draining
+    assert beats > 3
+
+
+def test_a_reconnect_while_handlers_unwind_keeps_their_leases() -> None:
+    """They are named, for they are still held."""
+    driver, (held,) = draining("a", grace=10.0)
+    driver.now += 0.1
+    driver.receive(ping=work_stream_pb2.Ping(answer=1))
+    driver.turn(10.0)
+    driver.break_stream()
+    while not driver.turn().opens:
+        driver.now = driver.core.wakeup()
+    assert list(driver.sent("hello")[0].held_lease_tokens) == [held.token]
 
 
 def test_a_handler_that_fails_because_it_was_stopped_costs_no_retry() -> None:

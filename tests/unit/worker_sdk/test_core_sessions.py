@@ -45,15 +45,18 @@ def test_a_ping_is_answered_and_an_answer_is_not() -> None:
     assert driver.sent("ping") == []
 
 
-def test_the_worker_pings_at_the_interval_that_the_server_sets() -> None:
-    """A question goes out each ping interval, with a number of its own."""
+def test_the_worker_pings_a_server_that_is_quiet() -> None:
+    """After one and a half of the intervals that the server sets, with a number of its own; a frame puts it off."""
     driver = CoreDriver()
-    driver.connect(ping=4.0)
-    driver.turn(3.9)
+    driver.connect(ping=2.0, silence=100.0, lease=300.0)
+    driver.turn(2.9)
+    assert driver.sent("ping") == []
+    driver.receive(cancels=work_stream_pb2.Cancels())
+    driver.turn(2.9)
     assert driver.sent("ping") == []
     driver.turn(0.2)
     assert [ping.ping_id for ping in driver.sent("ping")] == [1]
-    driver.turn(4.0)
+    driver.turn(3.0)
     assert [ping.ping_id for ping in driver.sent("ping")] == [2]
 
 
@@ -95,7 +98,7 @@ def test_an_answer_of_any_kind_shows_that_a_stream_lives() -> None:
     driver = CoreDriver()
     driver.connect(ping=4.0, silence=100.0, lease=9.0)
     for _ in range(20):
-        driver.turn(4.0)
+        driver.turn(6.0)
         assert driver.sent("ping")
         driver.turn(LEAST_PATIENCE - 1.5)
         driver.receive(cancels=work_stream_pb2.Cancels())
@@ -106,7 +109,7 @@ def test_short_leases_do_not_make_a_worker_impatient() -> None:
     """A server that is merely busy is none the better for new sessions."""
     driver = CoreDriver()
     driver.connect(lease=1.0, ping=2.0)
-    driver.turn(2.0)
+    driver.turn(3.0)
     driver.turn(LEAST_PATIENCE - 0.1)
     assert driver.effects.aborts == []
     driver.turn(0.1)
@@ -295,5 +298,5 @@ def test_an_idle_connected_worker_wakes_only_to_ping() -> None:
     """Nothing is due between pings, so an idle worker costs nothing."""
     driver = CoreDriver()
     driver.connect(ping=10.0)
-    assert driver.core.wakeup() == driver.now + 10.0
+    assert driver.core.wakeup() == driver.now + 15.0
     assert driver.holdings.wakeup(connected=True) == inf

@@ -7,6 +7,7 @@ from unit.worker_sdk.core_driver import CoreDriver, verdict
 from unit.worker_sdk.scripted_server import lease_of
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
+from bloge_worker._durations import duration_of
 from bloge_worker._twin import AGAIN_AFTER, TRY_AFTER
 
 
@@ -69,6 +70,19 @@ def test_heartbeats_go_the_same_way() -> None:
     driver.now += 0.5
     answer(driver, lease_pb2.Verdict(report_id=beat.report_id))
     assert (held.sent_at, held.lost) == (sent_at, None)
+
+
+def test_a_lease_in_doubt_is_asked_for_in_the_first_round() -> None:
+    """Nobody knows whether its receipt arrived; if it did, or nobody has the item, the handler goes on."""
+    driver = CoreDriver()
+    driver.connect(offer_lease=5.0)
+    (held,) = driver.offer(lease_of("a"))
+    driver.break_stream()
+    driver.turn(TRY_AFTER)
+    (beat,) = unary(driver, "heartbeats")
+    answer(driver, lease_pb2.Verdict(report_id=beat.report_id, lease_duration=duration_of(30.0)))
+    driver.turn(10.0)
+    assert held.lost is None
 
 
 def test_progress_goes_the_same_way() -> None:

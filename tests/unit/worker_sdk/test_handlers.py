@@ -141,7 +141,7 @@ def test_the_context_says_all_about_the_item() -> None:
     assert {name: seen[name] for name in facts} == facts
     assert (seen["input"], seen["cancelled"], seen["cancel_reason"], seen["remaining"]) == ({"a": 1}, False, None, None)
     assert seen["token"]
-    assert seen["extra"] == {"item_id": "i", "worker_topic": "t", "fence": 77, "attempt": 2}
+    assert seen["extra"] == {"item_id": "i", "worker_topic": "t", "fence": 77, "attempt": 2, "trace_id": "1"}
 
 
 def test_the_remaining_time_counts_down_to_zero() -> None:

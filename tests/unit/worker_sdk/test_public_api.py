@@ -1,5 +1,6 @@
 """What users import, and what a worker's settings allow."""
 
+import dataclasses
 import inspect
 from datetime import timedelta
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 
 import bloge_worker
-from bloge_worker import ConfigError, HandlerError, Security, Worker, WorkerConfig, WorkerStats
+from bloge_worker import ConfigError, HandlerError, Security, Worker, WorkerConfig, WorkerStats, testing
 from bloge_worker.config import new_worker_id
+from bloge_worker.metrics import METRICS
 
 
 def test_the_public_names_are_these() -> None:
@@ -45,6 +47,56 @@ def test_the_front_door_takes_these_arguments() -> None:
     names = list(inspect.signature(Worker).parameters)
     expected = "address slots namespace worker_id lease_duration drain_grace security health_port health_host clock"
     assert names == expected.split()
+
+
+def test_the_names_for_tests_are_these() -> None:
+    """The fake control plane is a part of the contract with users, its methods and settings included."""
+    assert testing.__all__ == [
+        "ContextOverrides",
+        "FakeControlPlane",
+        "HandlerOutcome",
+        "ItemOutcome",
+        "Status",
+        "run_handler",
+        "run_handler_async",
+    ]
+    methods = "advance ask_to_leave cancel disconnect enqueue item outcome reaches wait_outcome wait_status"
+    assert " ".join(public_names(testing.FakeControlPlane)) == methods
+    settings = (
+        "address lease_duration offer_lease ping_interval silence_limit max_payload_bytes backlog_limit clock random"
+    )
+    assert " ".join(inspect.signature(testing.FakeControlPlane).parameters) == settings
+
+
+def test_what_a_handler_and_a_program_can_ask_for_are_these() -> None:
+    """The context of a run, a worker, and its numbers."""
+    assert " ".join(public_names(bloge_worker.WorkContext)) == (
+        "attempt cancel_reason cancel_requested cancelled claim_count execution_context fence input item_id "
+        "last_progress lease log namespace operator_ref progress raise_if_cancelled remaining trace_context "
+        "until_cancel_requested until_cancelled wait_cancelled worker_topic"
+    )
+    assert " ".join(public_names(Worker)) == (
+        "adopt config connected drain handler handlers health_port healthy reconfigure run run_forever stats "
+        "worker_topics"
+    )
+    assert " ".join(each.name for each in dataclasses.fields(WorkerStats)) == (
+        "slots held stopping done failed unknown_operators accepted rejected unverdicted sessions connected draining "
+        "heard_seconds_ago loop_lag verdicts handlers"
+    )
+
+
+def test_the_metrics_are_these() -> None:
+    """Dashboards and alerts name them."""
+    assert " ".join(sorted(name.removeprefix("bloge_worker_") for name in METRICS)) == (
+        "connected draining event_loop_lag_seconds handler_ends_total held_leases reconnects_total reports_total "
+        "run_seconds sessions_total silence_seconds slots stopping_handlers unknown_operators_total "
+        "unverdicted_reports"
+    )
+
+
+def public_names(thing: type) -> list[str]:
+    """Return the names of a class that users may use, sorted."""
+    return sorted(name for name in vars(thing) if not name.startswith("_"))
 
 
 def test_every_public_thing_says_what_it_is() -> None:

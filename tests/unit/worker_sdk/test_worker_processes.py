@@ -81,6 +81,21 @@ async def test_what_a_process_logs_is_logged_by_the_worker(
     assert [each for each in caplog.records if each.name == "library"] == []
 
 
+async def test_progress_of_a_run_that_has_ended_is_not_taken_for_that_of_the_next(
+    worker: Worker, server: ScriptedServer
+) -> None:
+    """A context that outlives its run in a child speaks for nobody any more."""
+    worker.handler("topic", executor="process", concurrency=1)(process_handlers.run)
+    async with working(worker, server) as session:
+        session.offer(lease_of("a", payload=b'{"do":"linger"}'))
+        session.accept(await aside(session.expect_report, "completes"))
+        session.offer(lease_of("b", payload=b'{"do":"late"}'))
+        beat = await aside(session.expect_report, "heartbeats")
+        assert json.loads(beat.progress) == {"of": "this run"}
+        session.accept(beat, await aside(session.expect_report, "completes"))
+        assert not session.reports["heartbeats"]
+
+
 async def test_a_raw_handler_runs_in_a_process(worker: Worker, server: ScriptedServer) -> None:
     """Bytes cross to the child and back."""
     worker.handler("topic", executor="process", raw=True)(process_handlers.reverse)

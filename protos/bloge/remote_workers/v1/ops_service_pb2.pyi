@@ -47,6 +47,66 @@ DEAD_LETTER_POLICY_DISCARD_OLDEST: DeadLetterPolicy.ValueType  # 2
 """The oldest are discarded, within a second or so; a node that still waits resumes with outcome FAILED."""
 Global___DeadLetterPolicy: _TypeAlias = DeadLetterPolicy  # noqa: Y015
 
+class _TopicEventKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopicEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopicEventKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOPIC_EVENT_KIND_UNSPECIFIED: _TopicEventKind.ValueType  # 0
+    """Something that only a later release knows; `detail` has its name."""
+    TOPIC_EVENT_KIND_ENQUEUED: _TopicEventKind.ValueType  # 1
+    """It was created."""
+    TOPIC_EVENT_KIND_CLAIMED: _TopicEventKind.ValueType  # 2
+    """A worker has it."""
+    TOPIC_EVENT_KIND_RESUMED: _TopicEventKind.ValueType  # 3
+    """A late heartbeat took up a lease that had run out and that nobody had taken."""
+    TOPIC_EVENT_KIND_RETRY: _TopicEventKind.ValueType  # 4
+    """A claim ended without an outcome, and the item runs again; `detail` is the name of an `AttemptEnd`."""
+    TOPIC_EVENT_KIND_DEAD_LETTER: _TopicEventKind.ValueType  # 5
+    """It became a dead letter; `detail` is the name of a `DeadLetterReason`."""
+    TOPIC_EVENT_KIND_OUTCOME: _TopicEventKind.ValueType  # 6
+    """Its outcome was written; `detail` is the name of an `OutcomeKind`."""
+    TOPIC_EVENT_KIND_LATE_OUTPUT: _TopicEventKind.ValueType  # 7
+    """An output came too late and was kept; `detail` is the reason why it was refused."""
+    TOPIC_EVENT_KIND_REPLAYED: _TopicEventKind.ValueType  # 8
+    """A dead letter was put back."""
+    TOPIC_EVENT_KIND_ADOPTED: _TopicEventKind.ValueType  # 9
+    """A late output was taken as its outcome."""
+    TOPIC_EVENT_KIND_DISCARDED: _TopicEventKind.ValueType  # 10
+    """A dead letter was dropped."""
+    TOPIC_EVENT_KIND_CANCEL_REQUESTED: _TopicEventKind.ValueType  # 11
+    """The owner of an execution was asked to cancel it."""
+
+class TopicEventKind(_TopicEventKind, metaclass=_TopicEventKindEnumTypeWrapper):
+    """What happened to an item."""
+
+TOPIC_EVENT_KIND_UNSPECIFIED: TopicEventKind.ValueType  # 0
+"""Something that only a later release knows; `detail` has its name."""
+TOPIC_EVENT_KIND_ENQUEUED: TopicEventKind.ValueType  # 1
+"""It was created."""
+TOPIC_EVENT_KIND_CLAIMED: TopicEventKind.ValueType  # 2
+"""A worker has it."""
+TOPIC_EVENT_KIND_RESUMED: TopicEventKind.ValueType  # 3
+"""A late heartbeat took up a lease that had run out and that nobody had taken."""
+TOPIC_EVENT_KIND_RETRY: TopicEventKind.ValueType  # 4
+"""A claim ended without an outcome, and the item runs again; `detail` is the name of an `AttemptEnd`."""
+TOPIC_EVENT_KIND_DEAD_LETTER: TopicEventKind.ValueType  # 5
+"""It became a dead letter; `detail` is the name of a `DeadLetterReason`."""
+TOPIC_EVENT_KIND_OUTCOME: TopicEventKind.ValueType  # 6
+"""Its outcome was written; `detail` is the name of an `OutcomeKind`."""
+TOPIC_EVENT_KIND_LATE_OUTPUT: TopicEventKind.ValueType  # 7
+"""An output came too late and was kept; `detail` is the reason why it was refused."""
+TOPIC_EVENT_KIND_REPLAYED: TopicEventKind.ValueType  # 8
+"""A dead letter was put back."""
+TOPIC_EVENT_KIND_ADOPTED: TopicEventKind.ValueType  # 9
+"""A late output was taken as its outcome."""
+TOPIC_EVENT_KIND_DISCARDED: TopicEventKind.ValueType  # 10
+"""A dead letter was dropped."""
+TOPIC_EVENT_KIND_CANCEL_REQUESTED: TopicEventKind.ValueType  # 11
+"""The owner of an execution was asked to cancel it."""
+Global___TopicEventKind: _TypeAlias = TopicEventKind  # noqa: Y015
+
 @_typing.final
 class Topic(_message.Message):
     """A topic and its counts."""
@@ -1184,3 +1244,137 @@ class AuditFinding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditFinding: _TypeAlias = AuditFinding  # noqa: Y015
+
+@_typing.final
+class TailJournalRequest(_message.Message):
+    """What to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    LAST_EVENTS_FIELD_NUMBER: _builtins.int
+    FOLLOW_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    REPLY_GROUP_FIELD_NUMBER: _builtins.int
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Optional. Empty means `default`."""
+    worker_topic: _builtins.str
+    """Optional. Empty means every topic of the namespace."""
+    position: _builtins.str
+    """Optional. From an earlier reply: goes on behind it. Empty means from now on, but for `last_events`."""
+    last_events: _builtins.int
+    """Optional. Without a position: begins with about so many of the latest events, 0 to 10,000. Empty means none."""
+    follow: _builtins.bool
+    """Optional. True: goes on until the caller ends it; else ends when everything is read."""
+    item_id: _builtins.str
+    """Optional. Only events of this item."""
+    reply_group: _builtins.str
+    """Optional. Only events of items of this reply group: of an execution, as orchestrators use its id."""
+    worker_id: _builtins.str
+    """Optional. Only events of this worker."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___TopicEventKind.ValueType]:
+        """Optional. Only events of these kinds; unknown ones are ignored."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        worker_topic: _builtins.str = ...,
+        position: _builtins.str = ...,
+        last_events: _builtins.int = ...,
+        follow: _builtins.bool = ...,
+        kinds: _abc.Iterable[Global___TopicEventKind.ValueType] | None = ...,
+        item_id: _builtins.str = ...,
+        reply_group: _builtins.str = ...,
+        worker_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "item_id", b"item_id", "kinds", b"kinds", "last_events", b"last_events", "namespace", b"namespace", "position", b"position", "reply_group", b"reply_group", "worker_id", b"worker_id", "worker_topic", b"worker_topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TailJournalRequest: _TypeAlias = TailJournalRequest  # noqa: Y015
+
+@_typing.final
+class TailJournalResponse(_message.Message):
+    """Events, and how far they reach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """Where to go on after these events, in a later call too. Opaque."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopicEvent]:
+        """What happened, in order. May be empty: then only the position is news."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___TopicEvent] | None = ...,
+        position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TailJournalResponse: _TypeAlias = TailJournalResponse  # noqa: Y015
+
+@_typing.final
+class TopicEvent(_message.Message):
+    """One event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    REPLY_GROUP_FIELD_NUMBER: _builtins.int
+    kind: Global___TopicEventKind.ValueType
+    """What happened."""
+    detail: _builtins.str
+    """More about it, see the kinds; empty if there is nothing to say. Enum names stand without their prefix."""
+    worker_id: _builtins.str
+    """The worker that holds or last held the item; empty if none did."""
+    fence: _builtins.int
+    """Fence of the item's last claim; 0 before the first."""
+    reply_group: _builtins.str
+    """The item's reply group; empty if it has none."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, by the store's clock."""
+
+    @_builtins.property
+    def item(self) -> _work_item_pb2.WorkItemRef:
+        """The item."""
+
+    def __init__(
+        self,
+        *,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        item: _work_item_pb2.WorkItemRef | None = ...,
+        kind: Global___TopicEventKind.ValueType = ...,
+        detail: _builtins.str = ...,
+        worker_id: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        reply_group: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "event_time", b"event_time", "fence", b"fence", "item", b"item", "kind", b"kind", "reply_group", b"reply_group", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopicEvent: _TypeAlias = TopicEvent  # noqa: Y015

@@ -109,6 +109,11 @@ class OpsServiceStub:
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditRequest.SerializeToString,
                 response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditResponse.FromString,
                 _registered_method=True)
+        self.TailJournal = channel.unary_stream(
+                '/bloge.remote_workers.v1.OpsService/TailJournal',
+                request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.TailJournalRequest.SerializeToString,
+                response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.TailJournalResponse.FromString,
+                _registered_method=True)
 
 
 class OpsServiceServicer:
@@ -222,6 +227,15 @@ class OpsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TailJournal(self, request, context):
+        """Reads what happened to items of a topic, or of a whole namespace, in the order in which it happened, and goes on
+        with what happens if asked to. For live views: only so many events of a topic are kept, and those of a busy one are
+        gone soon. UNIMPLEMENTED (NOT_IMPLEMENTED) if the server is set to keep none. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OpsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -294,6 +308,11 @@ def add_OpsServiceServicer_to_server(servicer, server):
                     servicer.Audit,
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditRequest.FromString,
                     response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditResponse.SerializeToString,
+            ),
+            'TailJournal': grpc.unary_stream_rpc_method_handler(
+                    servicer.TailJournal,
+                    request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.TailJournalRequest.FromString,
+                    response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.TailJournalResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -679,6 +698,33 @@ class OpsService:
             '/bloge.remote_workers.v1.OpsService/Audit',
             bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditRequest.SerializeToString,
             bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TailJournal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/bloge.remote_workers.v1.OpsService/TailJournal',
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.TailJournalRequest.SerializeToString,
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.TailJournalResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -76,6 +76,11 @@ class OpsServiceStub:
     """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
     for. Sends progress, then the findings.
     """
+    TailJournal: _grpc.UnaryStreamMultiCallable[_ops_service_pb2.TailJournalRequest, _ops_service_pb2.TailJournalResponse]
+    """Reads what happened to items of a topic, or of a whole namespace, in the order in which it happened, and goes on
+    with what happens if asked to. For live views: only so many events of a topic are kept, and those of a busy one are
+    gone soon. UNIMPLEMENTED (NOT_IMPLEMENTED) if the server is set to keep none. Changes nothing.
+    """
 
 @_typing.type_check_only
 class OpsServiceAsyncStub(OpsServiceStub):
@@ -124,6 +129,11 @@ class OpsServiceAsyncStub(OpsServiceStub):
     Audit: _aio.UnaryStreamMultiCallable[_ops_service_pb2.AuditRequest, _ops_service_pb2.AuditResponse]  # type: ignore[assignment]
     """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
     for. Sends progress, then the findings.
+    """
+    TailJournal: _aio.UnaryStreamMultiCallable[_ops_service_pb2.TailJournalRequest, _ops_service_pb2.TailJournalResponse]  # type: ignore[assignment]
+    """Reads what happened to items of a topic, or of a whole namespace, in the order in which it happened, and goes on
+    with what happens if asked to. For live views: only so many events of a topic are kept, and those of a busy one are
+    gone soon. UNIMPLEMENTED (NOT_IMPLEMENTED) if the server is set to keep none. Changes nothing.
     """
 
 class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -254,6 +264,17 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ops_service_pb2.AuditResponse], _abc.AsyncIterator[_ops_service_pb2.AuditResponse]]:
         """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
         for. Sends progress, then the findings.
+        """
+
+    @_abc_1.abstractmethod
+    def TailJournal(
+        self,
+        request: _ops_service_pb2.TailJournalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ops_service_pb2.TailJournalResponse], _abc.AsyncIterator[_ops_service_pb2.TailJournalResponse]]:
+        """Reads what happened to items of a topic, or of a whole namespace, in the order in which it happened, and goes on
+        with what happens if asked to. For live views: only so many events of a topic are kept, and those of a busy one are
+        gone soon. UNIMPLEMENTED (NOT_IMPLEMENTED) if the server is set to keep none. Changes nothing.
         """
 
 def add_OpsServiceServicer_to_server(servicer: OpsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

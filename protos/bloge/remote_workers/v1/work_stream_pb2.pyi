@@ -208,8 +208,8 @@ class Credits(_message.Message):
     """Required. Items that may have been offered in this session in all."""
     bytes_total: _builtins.int
     """Optional. Bytes of `spec.payload` that may have been offered in this session in all; 0 means without limit. An item
-    that does not fit what is left is not offered, nor is any behind it in its topic. While the worker holds no lease of
-    this session, one item is offered whatever its size: it would else wait for ever.
+    that does not fit what is left is not offered, nor is any behind it in its topic. While the worker holds no lease,
+    as far as this session knows, one item is offered whatever its size: it would else wait for ever.
     """
     @_builtins.property
     def topics(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopicCredits]:
@@ -283,7 +283,9 @@ Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 
 @_typing.final
 class Reports(_message.Message):
-    """A batch of reports; at most 500 in all. Repeat a report, with the same report id or another, until its verdict came."""
+    """A batch of reports; at most 500 in all. Repeat a report, with the same report id or another, until its verdict came.
+    STORE_UNAVAILABLE, STORE_FULL, UNKNOWN_SCHEMA and INTERNAL are no verdicts on the lease: repeat the report in a second.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -410,8 +412,9 @@ class Welcome(_message.Message):
 
     @_builtins.property
     def ping_interval(self) -> _duration_pb2.Duration:
-        """How often the worker pings. The server pings after one and a half times that without a frame from the worker, and
-        answers every ping, so an idle stream carries one question and one answer an interval.
+        """After so long without a frame from the worker the server asks for a sign of life. The worker should ask after one
+        and a half times as long without a frame from the server, so that an idle stream carries one question and one answer
+        an interval. Both answer every question.
         """
 
     @_builtins.property
@@ -424,8 +427,9 @@ class Welcome(_message.Message):
 
     @_builtins.property
     def held_leases(self) -> _containers.RepeatedCompositeFieldContainer[_lease_pb2.Verdict]:
-        """One for each of `Hello.held_lease_tokens`, in order: accepted means keep (and the lease is extended), anything else
-        means drop.
+        """One for each of `Hello.held_lease_tokens`, in order: accepted means keep (and the lease is extended),
+        STORE_UNAVAILABLE, STORE_FULL, UNKNOWN_SCHEMA and INTERNAL mean that nobody knows yet: go on while the lease lasts,
+        and heartbeat. Anything else means drop.
         """
 
     def __init__(

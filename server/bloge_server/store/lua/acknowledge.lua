@@ -23,6 +23,5 @@ for i = 3, #ARGV do
   end
 end
 if acknowledged > 0 then herald_due(retention_end) end
-commit_outboxes()
 commit_indexes()
 return acknowledged

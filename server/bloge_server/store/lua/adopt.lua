@@ -2,7 +2,7 @@
 -- Takes a stored late output of a dead letter as its outcome.
 -- Transition: DEAD_LETTER without outcome -> DONE
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), item id, fence of the late output
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), item id, fence of the late output
 -- Returns: status, then the item's own status and outcome (-: none)
 -- Statuses: ADOPTED, WRONG_STATUS, NO_OUTPUT (none was kept under that fence), NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the call

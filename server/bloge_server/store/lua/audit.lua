@@ -3,7 +3,7 @@
 -- topic's counters are not behind them; on request puts them right.
 -- Transition: none
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), repair (1 or 0), reply group in whose outbox the
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), repair (1 or 0), reply group in whose outbox the
 --   items were found (-: found elsewhere), then item ids
 -- Returns: for each finding: item id (empty: the topic), problem, whether it was repaired (1 or 0)
 -- Statuses: none
@@ -112,8 +112,5 @@ for i = 6, #ARGV do
     check(ARGV[i], record)
   end
 end
-if repair then
-  commit_outboxes()
-  commit()
-end
+if repair then commit() end
 return told(findings)

@@ -2,7 +2,7 @@
 -- Reads the outcome of one item; if there is none yet, marks the item so that its outcome will be heralded.
 -- Transition: none
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), id
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), id
 -- Returns: status, then the item's fields as in include/outcome_fields.lua if there is an outcome
 -- Statuses: NOT_FOUND, UNKNOWN_SCHEMA, WAITING, DONE
 -- Atomic: the call

@@ -3,7 +3,7 @@
 -- Transition: READY, CLAIMED, RETRY_WAIT -> CANCELLED; DEAD_LETTER without outcome -> CANCELLED. An open EXECUTE_GRAPH
 --   item stays where it is: its owner learns that cancellation was asked for, and carries it out
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), reason, then item ids
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), reason, then item ids
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
 -- Statuses: CANCELLED, CANCEL_REQUESTED, HAS_OUTCOME, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch

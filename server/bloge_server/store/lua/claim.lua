@@ -2,7 +2,7 @@
 -- Claims due items of one topic for one worker, highest priority first, then oldest first.
 -- Transition: READY -> CLAIMED, RETRY_WAIT (due) -> CLAIMED or READY; a passed suspend deadline -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
 --   payloads and progress), any size (1: the first item is given whatever its size), request id (empty: none), item id (the
 --   only one that is wanted, also within its start delay; empty: any)
@@ -17,7 +17,8 @@
 --- @include outbox
 --- @include settle
 local worker, nonce = ARGV[4], ARGV[5]
-local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local lease, first_lease = tonumber(ARGV[6]), tonumber(ARGV[7])
+local received = ARGV[8] == '1' and '1' or 'o' .. ARGV[7]
 local max_items, max_bytes, any_size = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'
 local request, wanted = ARGV[12], ARGV[13]
 local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
@@ -30,10 +31,10 @@ local function reply(record, lease_end)
   local deadline, limit = tonumber(record.suspend_deadline), attempt_end(record)
   local n = #replies
   replies[n + 1], replies[n + 2], replies[n + 3] = record.id, record.spec, record.payload
-  replies[n + 4], replies[n + 5] = int(record.retry_count + 1), record.claim_count
-  replies[n + 6], replies[n + 7] = record.fence, int(lease_end - now)
-  replies[n + 8] = deadline and int(deadline - now) or '-1'
-  replies[n + 9] = limit and int(limit - now) or '-1'
+  replies[n + 4], replies[n + 5] = record.retry_count + 1, tonumber(record.claim_count)
+  replies[n + 6], replies[n + 7] = record.fence, lease_end - now
+  replies[n + 8] = deadline and deadline - now or -1
+  replies[n + 9] = limit and limit - now or -1
   replies[n + 10] = record.progress or ''
 end
 
@@ -116,6 +117,7 @@ local function consider(record)
   local size = #record.spec + #record.payload + #(record.progress or '')
   if fits(size) then
     claim(record)
+    journal(record, 'claimed', '')
     claimed, bytes = claimed + 1, bytes + size
     if request ~= '' then held[claimed] = record.id .. ' ' .. record.fence end
     return

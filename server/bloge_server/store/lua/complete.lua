@@ -3,7 +3,7 @@
 -- are one write.
 -- Transition: CLAIMED -> DONE; READY, RETRY_WAIT or DEAD_LETTER (LEASE_LOST) -> DONE with the item's last token
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each report: token
 --   (id/fence/nonce), kind (complete, business_error, cancelled), digest, body (output, or the business error as JSON)
 -- Returns: for each report an answer (see include/judge.lua)
 -- Statuses: ACCEPTED, or the reason why not, with late=1 if the output was kept

@@ -2,7 +2,7 @@
 -- Drops dead letters; a node that still waits resumes with outcome FAILED, in the same script.
 -- Transition: DEAD_LETTER -> CANCELLED
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then item ids
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then item ids
 -- Returns: for each item: status, then the item's own status and outcome (-: none)
 -- Statuses: DISCARDED, WRONG_STATUS, NOT_FOUND, UNKNOWN_SCHEMA
 -- Atomic: the whole batch

@@ -1,7 +1,7 @@
 -- Creates work items of one topic, idempotent by id and content.
 -- Transition: none -> READY, none -> RETRY_WAIT (a start delay is ahead)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), backlog limit (items; 0: none), then for each item:
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), backlog limit (items; 0: none), then for each item:
 --   id, digest, spec (without payload), payload, type, priority (0..99), start delay (ms), suspend timeout (ms; 0: none), attempt timeout (ms; 0:
 --   none), max retries, backoff (STRATEGY:base:max), max lease losses, on dead letter, reply group (-: none), error types
 --   that are not retried (one a line; empty: none)

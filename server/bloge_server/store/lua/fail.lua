@@ -2,7 +2,7 @@
 -- Takes failures: a retry within the budget, else a dead letter.
 -- Transition: CLAIMED -> RETRY_WAIT; CLAIMED -> DEAD_LETTER
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each report: token
 --   (id/fence/nonce), digest, error type, failure (JSON), fatal (1: not worth a retry), retry after (ms; -1: as the policy says)
 -- Returns: for each report an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with retry=<ms> if there is another attempt, or the reason why not

@@ -2,7 +2,7 @@
 -- Extends leases, keeps progress, and tells what changed.
 -- Transition: CLAIMED -> CLAIMED; READY or RETRY_WAIT -> CLAIMED (a lapsed lease that nobody took over, same fence)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: token (id/fence/nonce),
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each lease: token (id/fence/nonce),
 --   lease (ms; 0: as the claim got), has progress (1 or 0), progress
 -- Returns: for each lease an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with lease=<ms>, and cancel=1 if an execution is to be cancelled; or the reason why not
@@ -20,7 +20,7 @@ local replies = {}
 local function extend(record, lease)
   local lease_end = lease_deadline(record, lease)
   if record.status == 'CLAIMED' then
-    lease_end = math.max(lease_end, tonumber(index_score(keys.leases, record.id)))
+    lease_end = math.max(lease_end, lease_end_of(record))
   elseif record.status == 'DEAD_LETTER' or lease_end <= now then
     return answer('LEASE_EXPIRED', record)
   else

@@ -2,7 +2,7 @@
 -- Confirms offers: the full lease begins.
 -- Transition: CLAIMED -> CLAIMED (received)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each lease: token (id/fence/nonce)
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each lease: token (id/fence/nonce)
 -- Returns: for each lease an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch

@@ -2,7 +2,7 @@
 -- Hands items back unfinished, at no cost of an attempt; too many releases make a dead letter.
 -- Transition: CLAIMED -> READY; CLAIMED -> RETRY_WAIT (delayed); CLAIMED -> DEAD_LETTER (RELEASED_TOO_OFTEN)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), then for each report: token
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each report: token
 --   (id/fence/nonce), digest, delay (ms), reason (JSON string), draining (1: does not count)
 -- Returns: for each report an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with retry=<ms> if there is another attempt, or the reason why not

@@ -2,7 +2,7 @@
 -- Puts dead letters back: new budgets, a new place in the order, every earlier token superseded.
 -- Transition: DEAD_LETTER without outcome -> READY; -> RETRY_WAIT (delayed)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), has payload (1 or 0), payload (a patched one), then
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), has payload (1 or 0), payload (a patched one), then
 --   for
 --   each item: id, delay (ms)
 -- Returns: for each item: status, then the item's own status and outcome (-: none)

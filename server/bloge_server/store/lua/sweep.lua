@@ -4,7 +4,7 @@
 --   suspend deadline); DEAD_LETTER -> CANCELLED (the oldest beyond the topic's limit, where its policy is DISCARD_OLDEST);
 --   finished -> gone (past its retention; executions stay until their journals are gone)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), dice ([0, 1)), limit (items of each kind), most dead letters (0: no
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), limit (items of each kind), most dead letters (0: no
 --   limit), what happens beyond it (KEEP, DISCARD_OLDEST); a topic's own settings go before these two
 -- Returns: promoted, expired, timed out, purged, discarded (items), delay until something is due (ms; 0: more is due now;
 --   -1: nothing ahead), dead letters beyond the limit (items), ids of executions that are past their retention
@@ -88,5 +88,6 @@ if earliest and (not ahead or earliest < ahead) then ahead = earliest end
 for i = 1, #gone do index_remove(keys.finished, gone[i]) end
 commit()
 for i = 1, #gone do redis.call('UNLINK', item_key .. gone[i]) end
+trim_journal(RETENTION)
 return told({ promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded,
   executions })

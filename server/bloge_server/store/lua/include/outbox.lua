@@ -46,7 +46,7 @@ local function first_left(outbox, gone)
   end
 end
 
-local function commit_outboxes()
+at_commit[#at_commit + 1] = function()
   for group, gone in pairs(taken) do
     local id = first_left(base .. 'outbox:' .. group, gone)
     if id then

@@ -11,6 +11,18 @@ local NOTABLE = {
 local MOST_NOTED = 50
 local noted = {}
 
+-- The topic's journal, for live views: one entry of the stream for each call that did something, a line for each event. How
+-- many lines are kept stands behind the retention; without it, or with 0, there is no journal.
+local JOURNAL = tonumber(string.match(ARGV[2] or '', ' (%d+)$') or 0)
+local FEWEST_ENTRIES = 100 -- kept however many lines the latest call wrote
+local journal_lines = {}
+
+local function journal(record, event, word)
+  if JOURNAL == 0 then return end
+  journal_lines[#journal_lines + 1] = event .. ' ' .. (word == '' and NONE or word) .. ' ' .. record.id .. ' ' .. record.worker
+    .. ' ' .. record.fence .. ' ' .. record.reply_group
+end
+
 -- Notes that something happened to so many items.
 local function count(event, word, number)
   local words = tally[event]
@@ -21,6 +33,7 @@ end
 -- Notes that something happened to an item: an event, and a word that says more (empty: nothing).
 local function happened(record, event, word)
   count(event, word, 1)
+  journal(record, event, word)
   local words = NOTABLE[event]
   if words and words[word] and #noted < MOST_NOTED then
     noted[#noted + 1] = { event, word, record.id, record.worker, record.fence, get(record, 'spec') or '' }
@@ -58,6 +71,19 @@ local function flat(tables)
     list[#list + 1] = entry
   end
   return list
+end
+
+at_commit[#at_commit + 1] = function()
+  local lines = #journal_lines
+  if lines == 0 then return end
+  local entries = math.max(FEWEST_ENTRIES, math.ceil(JOURNAL / lines))
+  redis.call('XADD', base .. 'events', 'MAXLEN', '~', int(entries), '*', 'e', table.concat(journal_lines, '\n'))
+end
+
+-- Drops what the journal keeps for longer than it should: all of it, if there is to be none.
+local function trim_journal(keep)
+  if JOURNAL == 0 then return redis.call('UNLINK', base .. 'events') end
+  redis.call('XTRIM', base .. 'events', 'MINID', '~', int(now - keep))
 end
 
 -- Returns a script's whole reply: its own; events, each with its words and counts; spans, each with its ms and counts; and

@@ -15,6 +15,7 @@ local item_key = base .. 'item:'
 local PRIORITY_STEP = 70368744177664
 
 local index_changes, counters, heralds, earliest = {}, {}, {}, nil
+local at_commit = {} -- what other includes write with the rest
 
 -- The last word on a member counts, so a record may move several times in one call.
 local function index_add(key, score, id)
@@ -60,6 +61,7 @@ local function commit_index(key, changes)
 end
 
 local function commit_indexes()
+  for i = 1, #at_commit do at_commit[i]() end
   for key, changes in pairs(index_changes) do commit_index(key, changes) end
   for name, value in pairs(counters) do redis.call('HSET', keys.topic, name, int(value)) end
   if earliest then herald('due ' .. int(math.max(0, earliest - now))) end
