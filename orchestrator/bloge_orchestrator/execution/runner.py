@@ -34,7 +34,7 @@ from bloge_orchestrator.execution.local import run_operator
 from bloge_orchestrator.execution.plan import Plan, execution_context
 from bloge_orchestrator.execution.state import ExecutionState, NodeStatus
 from bloge_orchestrator.operators import LocalOperator, OperatorContext
-from bloge_orchestrator.tracing import EnqueueSpans, execution_span
+from bloge_orchestrator.tracing import EnqueueSpans
 
 Clock = Callable[[], int]
 """Gives the time in milliseconds since 1970."""
@@ -127,9 +127,8 @@ class Runner:
 
         """
         try:
-            with execution_span(self._plan.graph.spec.name):
-                async with asyncio.TaskGroup() as group:
-                    await self._run(group, begun)
+            async with asyncio.TaskGroup() as group:
+                await self._run(group, begun)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         return self._state
