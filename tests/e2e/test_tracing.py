@@ -102,7 +102,7 @@ def far(operator: str, settings: str = "") -> str:
 
 
 async def execute(address: str, operator: str, extra: str = "") -> tuple[str, dict[str, ReadableSpan]]:
-    """Run a graph of one remote node inside a span; return the output's JSON and, by name, the first span of each name."""
+    """Run a graph of one remote node inside a span; return the output as JSON, and the first span of each name."""
     exporter = spans.exporter()
     async with working(address), Orchestrator(address) as orchestrator:
         with TRACER.start_as_current_span("app") as app:
