@@ -116,6 +116,10 @@ bench-streams: install ## Measure what STREAMS=1000 idle streams cost one server
 bench-cancel: install ## Measure the time from a Cancel call until the handler notices
 	@$(BIN)/python -m benchmarks.cancel
 
+.PHONY: bench-executions
+bench-executions: install ## Measure what 2,000 executions cost that wait at once, and a foreach over 5,000 items; flags with ARGS="..."
+	@$(BIN)/python -m benchmarks.executions $(ARGS)
+
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again
 	@$(BIN)/python requirements/pin.py
