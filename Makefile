@@ -59,6 +59,7 @@ chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and che
 .PHONY: test-crash
 test-crash: install ## Kill an orchestrator at every boundary of an execution; another must end it as if nothing had been
 	@PYTHONPATH=tests $(BIN)/python -m crash $(ARGS)
+	@LONG=1 $(BIN)/python -m pytest tests/e2e/test_durable_graphs.py tests/property/test_crashes.py
 
 .PHONY: verify
 verify: install ## Check style, types, imports and generated files; changes nothing
