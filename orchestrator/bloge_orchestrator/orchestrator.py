@@ -27,6 +27,7 @@ from bloge_orchestrator.operators import Json, OperatorRegistry
 from bloge_orchestrator.owner import Resources
 from bloge_orchestrator.patience import Patience
 from bloge_orchestrator.serving import DEFAULT_CONCURRENCY, DEFAULT_TOPIC, Serving
+from bloge_orchestrator.tracing import start_span
 
 _PAGE = 100
 _CLAIM_AGAIN_SECONDS = 2.0
@@ -104,7 +105,7 @@ class Orchestrator:
 
         """
         request = self._start_request(graph, input, business_key, worker_topic)
-        response = await self._open().executions.start(request)
+        response = await self._ask_to_start(request)
         return self.execution(response.execution_id)
 
     async def run(
@@ -255,9 +256,13 @@ class Orchestrator:
             request_id=str(uuid.uuid4()),
         )
 
+    async def _ask_to_start(self, request: pb.StartRequest) -> pb.StartResponse:
+        with start_span(request):
+            return await self._open().executions.start(request)
+
     async def _start_and_own(self, request: pb.StartRequest, serving: Serving) -> ExecutionHandle:
         sent_at = serving.now()
-        response = await self._open().executions.start(request)
+        response = await self._ask_to_start(request)
         if response.HasField("lease"):
             serving.adopt(response.lease, sent_at)
         return self.execution(response.execution_id)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import statistics
 import sys
@@ -87,4 +88,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     shutil.rmtree(given.folder, ignore_errors=True)
     given.folder.mkdir(parents=True)
+    logging.basicConfig(filename=given.folder / "worker.log")  # the worker fails and rejects on purpose
     sys.exit(asyncio.run(main(given.folder, given.at_once)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator import (
@@ -116,6 +117,22 @@ def ref(handle: ExecutionHandle, suspension: NodeSuspended) -> ItemRef:
     return ItemRef(handle.namespace, suspension.worker_topic, suspension.item_id)
 
 
+async def first_item(handle: ExecutionHandle, control_plane: ControlPlane) -> ItemRef:
+    """Wait until a node's item is there; it is recorded before it is enqueued."""
+    item = ref(handle, await first_suspension(handle))
+
+    async def is_there() -> bool:
+        try:
+            await control_plane.get(item)
+        except RemoteWorkersError as error:
+            assert error.reason is Reason.NOT_FOUND  # noqa: PT017 - any other reason is a defect
+            return False
+        return True
+
+    await until_true(is_there, "it is enqueued")
+    return item
+
+
 async def test_the_example_of_the_first_page(
     server_address: str, namespace: str, client: Orchestrator, orchestrators: Orchestrators, tmp_path: Path
 ) -> None:
@@ -145,9 +162,9 @@ async def test_the_deadline_passes_while_nobody_owns_the_execution(
     graph = graph_of(f"graph g {{ node far : X {{ {settings} }} }}")
     first = await orchestrators.start()
     handle = await client.start(graph)
-    suspension = await first_suspension(handle)
+    item = await first_item(handle, control_plane)
     first.kill()
-    assert await control_plane.await_outcome(ref(handle, suspension), PATIENCE) is not None
+    assert await control_plane.await_outcome(item, PATIENCE) is not None
     assert (await handle.status()).status is ExecutionStatus.RUNNING
     await orchestrators.start()
     result = await handle.result()

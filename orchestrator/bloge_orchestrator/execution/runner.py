@@ -34,7 +34,7 @@ from bloge_orchestrator.execution.local import run_operator
 from bloge_orchestrator.execution.plan import Plan, execution_context
 from bloge_orchestrator.execution.state import ExecutionState, NodeStatus
 from bloge_orchestrator.operators import LocalOperator, OperatorContext
-from bloge_orchestrator.tracing import EnqueueSpans, execution_span
+from bloge_orchestrator.tracing import EnqueueSpans
 
 Clock = Callable[[], int]
 """Gives the time in milliseconds since 1970."""
@@ -105,8 +105,8 @@ class Runner:
 
     def post(self, happening: Happening) -> None:
         """Tell the execution what happened. To be called on its event loop."""
-        if self._state.finished and isinstance(happening, OutcomeArrived):
-            self._items.acknowledge(happening.worker_topic, happening.outcome.item_id)  # nobody waits for it any more
+        if self._state.finished:
+            self._let_go(happening)
         else:
             self._inbox.put_nowait(happening)
 
@@ -127,9 +127,8 @@ class Runner:
 
         """
         try:
-            with execution_span(self._plan.graph.spec.name):
-                async with asyncio.TaskGroup() as group:
-                    await self._run(group, begun)
+            async with asyncio.TaskGroup() as group:
+                await self._run(group, begun)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         return self._state
@@ -141,10 +140,17 @@ class Runner:
             self._check_leaving()
             happening = await self._inbox.get()
             await self._carry_out(group, self._with_news(self._decide(happening, self._state)))
+        while not self._inbox.empty():  # what came while the end was being recorded
+            self._let_go(self._inbox.get_nowait())
         if self._withdrawals:
             await asyncio.wait(self._withdrawals)
         for task in self._tasks:
             task.cancel()
+
+    def _let_go(self, happening: Happening | None) -> None:
+        """Take what happens after the end: nobody waits for an outcome any more."""
+        if isinstance(happening, OutcomeArrived):
+            self._items.acknowledge(happening.worker_topic, happening.outcome.item_id)
 
     def _with_news(self, first: Decision) -> Decision:
         """Join a decision with those on all that has happened meanwhile, to be recorded at once."""

@@ -12,7 +12,7 @@ from bloge_server.domain.execution import Facts
 from bloge_server.domain.work_item import ClaimOrder, NewItem
 from bloge_server.rpc.fields import Checks, check_size
 from bloge_server.rpc.reports import clamp_lease_ms
-from bloge_server.rpc.specs import new_item
+from bloge_server.rpc.specs import check_trace_context, new_item
 
 EXECUTION_IDS = uuid.UUID("7c1ad0f3-5a3b-5e0a-9c55-0b9e6f2f5d11")
 """The namespace of execution ids, as RFC 9562 means the word."""
@@ -50,6 +50,7 @@ def checked(request: pb.StartRequest, default_lease_ms: int, max_payload_bytes: 
     checks.text("business_key", request.business_key, _KEY_CHARS)
     checks.optional_name("request_id", request.request_id, "")
     checks.optional_name("owner_id", request.owner_id, "")
+    check_trace_context(request, checks)
     graph = _json_object(checks, "graph", request.graph)
     given = _json_object(checks, "input", request.input or b"{}")
     checks.done()
@@ -60,6 +61,8 @@ def checked(request: pb.StartRequest, default_lease_ms: int, max_payload_bytes: 
 
     def item_for(worker_topic: str) -> NewItem:
         spec = _spec(execution_id, worker_topic, request.graph_name, payload)
+        if request.HasField("trace_context"):
+            spec.trace_context.CopyFrom(request.trace_context)
         if request.owner_id:
             spec.start_delay.seconds = _HEAD_START_SECONDS
         return new_item(spec, checks, max_payload_bytes)

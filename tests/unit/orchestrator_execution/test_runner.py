@@ -228,6 +228,24 @@ async def test_an_outcome_that_comes_after_the_end_is_acknowledged() -> None:
     assert record.done[-2:] == ["acknowledge t/e-1.n.1"] * 2
 
 
+async def test_an_outcome_that_comes_while_the_end_is_being_recorded_is_acknowledged() -> None:
+    """As one does whose acknowledgement died with the owner before: the next one finds it recorded."""
+
+    class Late(Record):
+        async def append(self, events: Sequence[Event]) -> None:
+            await super().append(events)
+            if self.events[-1].TYPE == "GRAPH_COMPLETED":
+                runner.post(completed("n"))
+
+    record = Late()
+    runner = runner_of(remote("n"), record)
+    running = asyncio.create_task(runner.run(BEGUN))
+    await record.enqueued.wait()
+    runner.post(completed("n"))
+    await running
+    assert record.done[-2:] == ["acknowledge t/e-1.n.1"] * 2
+
+
 async def test_who_leaves_lets_local_attempts_end_and_starts_no_others() -> None:
     """What has ended is recorded; the rest is for the next owner."""
     gate, began = asyncio.Event(), asyncio.Event()

@@ -162,6 +162,7 @@ class StartRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
     LEASE_DURATION_FIELD_NUMBER: _builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Optional. Empty means `default`."""
     graph_name: _builtins.str
@@ -189,6 +190,10 @@ class StartRequest(_message.Message):
     def lease_duration(self) -> _duration_pb2.Duration:
         """Optional. Lease wanted by `owner_id`, 1 s to 1 h. Empty means the server's default."""
 
+    @_builtins.property
+    def trace_context(self) -> _work_item_pb2.TraceContext:
+        """Optional. What the spans of the execution come below; W3C. The first start of an execution decides."""
+
     def __init__(
         self,
         *,
@@ -201,10 +206,11 @@ class StartRequest(_message.Message):
         request_id: _builtins.str = ...,
         owner_id: _builtins.str = ...,
         lease_duration: _duration_pb2.Duration | None = ...,
+        trace_context: _work_item_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "graph", b"graph", "graph_name", b"graph_name", "input", b"input", "lease_duration", b"lease_duration", "namespace", b"namespace", "owner_id", b"owner_id", "request_id", b"request_id", "worker_topic", b"worker_topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "graph", b"graph", "graph_name", b"graph_name", "input", b"input", "lease_duration", b"lease_duration", "namespace", b"namespace", "owner_id", b"owner_id", "request_id", b"request_id", "trace_context", b"trace_context", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
