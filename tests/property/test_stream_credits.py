@@ -98,7 +98,7 @@ class StreamHistory(RuleBasedStateMachine):
         self.to_server.clear()
         self.seen_offered = self.seen_granted = 0
         self.server_loop.run(self.stream.welcome(hello, "session"))
-        self.claimer_id = self.dispatcher.add(self.stream.topics, self.stream.room)
+        self.claimer_id = self.dispatcher.add(self.stream.topics, self.stream.room, self.stream.slots)
         self.to_worker(repeated=False)
 
     def to_worker(self, *, repeated: bool) -> None:

@@ -18,6 +18,10 @@ _log = structlog.get_logger(__name__)
 class Claimer(Protocol):
     """Somebody who wants items."""
 
+    @property
+    def slots(self) -> int:
+        """How many items it works on at once; 0: not known."""
+
     def room(self, topic: Topic) -> Room:
         """Return what of a topic can be taken now."""
 
@@ -41,7 +45,7 @@ class ClaimPump:
     def add(self, topics: Iterable[Topic], claimer: Claimer) -> int:
         """Claim for somebody from now on; return the id to remove them by."""
         wanted = list(topics)
-        claimer_id = self._dispatcher.add(wanted, claimer.room)
+        claimer_id = self._dispatcher.add(wanted, claimer.room, claimer.slots)
         self._claimers[claimer_id] = claimer
         self._on_topics(wanted)
         self._pump()

@@ -79,7 +79,7 @@ class WorkStream:
         self.lease_ms = convert.clamp_lease_ms(wanted, settings.lease_ms)
         self.session = Session(settings.timing(self.lease_ms), clock())
         self.capabilities = CAPABILITIES.intersection(hello.capabilities)
-        self._slots, self._sdk = hello.slots, hello.sdk
+        self.slots, self._sdk = hello.slots, hello.sdk
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -118,7 +118,7 @@ class WorkStream:
         session = self.session
         held, items = session.held(self._clock()), session.credits
         topics = tuple(topic for _, topic in self.topics)
-        return WorkerCard(self.worker_id, topics, self._slots, self._sdk, held, items, session.draining)
+        return WorkerCard(self.worker_id, topics, self.slots, self._sdk, held, items, session.draining)
 
     async def welcome(self, hello: pb.Hello, session_id: str) -> None:
         """Answer the hello: settings, and which of the leases still held to keep."""

@@ -8,6 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bloge.remote_workers.errors import RemoteWorkersError
+from bloge.remote_workers.joining import Joining
 from bloge_server.domain.lease_token import LeaseToken, new_nonce
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import (
@@ -26,7 +27,6 @@ from bloge_server.domain.work_item import (
 from bloge_server.store import codec, keys, scripts
 from bloge_server.store.calls import Calls
 from bloge_server.store.durability import NO_REPLICAS, Replicas
-from bloge_server.store.joining import Joining
 from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Argument as _Arg
 from bloge_server.store.nodes import Client
@@ -72,12 +72,12 @@ class RedisStore:
         self._dice = dice
         self._probe = probe
         self._known_topics: set[tuple[str, str]] = set()
-        self._joining = Joining(self._batch)
+        self._joining = Joining(self._batch, _size)
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
         await self.announce_topic(namespace, worker_topic)
-        statuses = await self._joining("enqueue", namespace, worker_topic, items)
+        statuses = await self._joining(("enqueue", namespace, worker_topic), items)
         return [Enqueued(item.item_id, status.decode()) for item, status in zip(items, statuses, strict=True)]
 
     async def claim(self, namespace: str, worker_topic: str, order: ClaimOrder) -> Claimed:
@@ -274,7 +274,7 @@ class RedisStore:
     async def _judged(
         self, script: str, namespace: str, worker_topic: str, parts: Sequence[Sequence[_Arg]]
     ) -> list[Verdict]:
-        answers = await self._joining(script, namespace, worker_topic, parts)
+        answers = await self._joining((script, namespace, worker_topic), parts)
         verdicts = list(map(codec.verdict, answers))
         topic, all_accepted = (namespace, worker_topic), True
         for answer, count in Counter(answers).items():  # a batch has few different ones
@@ -285,12 +285,14 @@ class RedisStore:
             self._probe.refused(topic, codec.refusals(script, [part[0] for part in parts], verdicts))
         return verdicts
 
-    async def _batch(
-        self, script: str, namespace: str, worker_topic: str, parts: Sequence[Sequence[_Arg]]
-    ) -> list[Any]:
+    async def _batch(self, kind: tuple[str, str, str], parts: Sequence[Sequence[_Arg]]) -> list[Any]:
         """Call a script that takes a batch of items."""
-        args: list[_Arg] = [self.limits.backlog] if script == "enqueue" else []
+        args: list[_Arg] = [self.limits.backlog] if kind[0] == "enqueue" else []
         for part in parts:
             args.extend(part)
-        replies: list[Any] = await self.run(script, namespace, worker_topic, args)
+        replies: list[Any] = await self.run(*kind, args)
         return replies
+
+
+def _size(part: Sequence[_Arg]) -> int:
+    return sum(len(argument) for argument in part if isinstance(argument, str | bytes))

@@ -56,6 +56,7 @@ class Taker:
     """Somebody with room for a number of items."""
 
     items: int
+    slots: int = 0
     taken: list[str] = field(default_factory=list)
 
     def room(self, topic: Topic) -> Room:
