@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_stream_pb2 as pb
 from bloge_server.dispatch.claims import ClaimPump
 from bloge_server.rpc import worker_service
@@ -37,13 +38,34 @@ async def hello_then_silence() -> AsyncIterator[pb.WorkRequest]:
     await asyncio.Event().wait()
 
 
-async def test_a_stream_that_nobody_reads_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of its session is not enough: its handler waits in a write that never ends."""
-    monkeypatch.setattr(worker_service, "_LAST_WORDS_SECONDS", 0.01)
+async def silence() -> AsyncIterator[pb.WorkRequest]:
+    """Say nothing at all."""
+    await asyncio.Event().wait()
+    yield pb.WorkRequest()
+
+
+def make_service() -> tuple[WorkerService, ClaimPump]:
+    """Return a service without a store, and its pump."""
     nobody = Nobody()
     pump = ClaimPump(cast("RedisStore", nobody), lambda _topics: None)
     presence = Presence(cast("WorkerList", nobody))
-    service = WorkerService(cast("RedisStore", nobody), pump, presence, SETTINGS)
+    return WorkerService(cast("RedisStore", nobody), pump, presence, SETTINGS), pump
+
+
+async def test_a_stream_without_hello_is_refused_after_the_silence_limit() -> None:
+    """Whoever opens a stream and says nothing does not stay for ever."""
+    service, _ = make_service()
+    work = cast("Any", WorkerService.Work).__wrapped__
+    with pytest.raises(RemoteWorkersError, match=r"no Hello within 0\.03 s") as told:
+        async with asyncio.timeout(20):
+            await anext(work(service, silence()))
+    assert told.value.reason is Reason.PROTOCOL_VIOLATION
+
+
+async def test_a_stream_that_nobody_reads_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of its session is not enough: its handler waits in a write that never ends."""
+    monkeypatch.setattr(worker_service, "_LAST_WORDS_SECONDS", 0.01)
+    service, pump = make_service()
     writing = asyncio.Event()
 
     async def call() -> None:
