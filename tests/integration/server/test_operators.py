@@ -30,7 +30,8 @@ def groups(wire: Wire, topic: str = "", **criteria: Any) -> dict[tuple[str, str]
 
 def actions(wire: Wire, size: int = 0) -> list[pb.RecordedAction]:
     """Return what people did, over all pages."""
-    request, found = pb.ListActionsRequest(namespace=wire.namespace, page_size=size), []
+    request = pb.ListActionsRequest(namespace=wire.namespace, page_size=size)
+    found: list[pb.RecordedAction] = []
     while True:
         reply = wire.ops.ListActions(request, timeout=PATIENCE)
         found += reply.actions
