@@ -47,6 +47,12 @@ def test_the_line_of_time_ends_with_the_outcome() -> None:
     assert (view.outcome, view.is_open) == ("COMPLETED", False)
 
 
+def test_the_line_of_time_ends_with_the_last_attempt_of_a_dead_letter() -> None:
+    """However long it waits for a person after that."""
+    dead = item(attempt(0, 1000, **FAILED), status=pb.WORK_ITEM_STATUS_DEAD_LETTER, dead_letter_time=at(1000))
+    assert [(bar.kind, bar.width) for bar in items_shown.view(dead, START_MS + 99_000).bars] == [("bad", 1000)]
+
+
 @pytest.mark.parametrize("now", [0, 1, 100_000_000])
 def test_every_bar_can_be_seen(now: int) -> None:
     """However short it was, it stays on the line."""

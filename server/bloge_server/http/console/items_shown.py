@@ -137,9 +137,16 @@ def _attempts(item: pb.WorkItem, now_ms: int) -> Iterator[AttemptView]:
         free_ms = due or ended or claimed
 
 
+def _end(item: pb.WorkItem, now_ms: int) -> int:
+    """Return when the line of time ends: with the item's story, or now if that goes on."""
+    if item.HasField("outcome"):
+        return shown.ms_of(item.outcome.outcome_time)
+    return shown.ms_of(item.dead_letter_time) if item.HasField("dead_letter_time") else now_ms
+
+
 def _bars(item: pb.WorkItem, attempts: Sequence[AttemptView], now_ms: int) -> list[Bar]:
     begin = shown.ms_of(item.enqueue_time)
-    end = shown.ms_of(item.outcome.outcome_time) if item.HasField("outcome") else now_ms
+    end = _end(item, now_ms)
     span = max(1, end - begin)
 
     def bar(start_ms: int, length_ms: int, kind: str, label: str) -> Bar:
