@@ -89,7 +89,7 @@ bench-peers: install ## Install what ours is measured beside, each in an environ
 	@$(BIN)/python -m benchmarks.peers.install
 
 .PHONY: bench
-bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md
+bench: bench-peers ## Measure ours beside its peers and alone (about half an hour), and write docs/performance.md and docs/capacity.md
 	@results=benchmarks/results/bench-$$(date -u +%Y%m%dT%H%M%SZ).jsonl; status=0; \
 	  $(BIN)/python -m benchmarks.compare --out $$results || status=1; \
 	  $(BIN)/python -m benchmarks.scale --out $$results || status=1; \

@@ -70,21 +70,25 @@ class Server:
     folder: tempfile.TemporaryDirectory[str]
 
     @classmethod
-    def start(cls, *flags: str) -> "Server":
+    def start(cls, *flags: str, processes: int = 1) -> "Server":
         """Start one and wait until it serves.
+
+        Args:
+            flags: its flags.
+            processes: how many share its port.
 
         Raises:
             RuntimeError: it does not; the message holds its last words.
         """
         folder = tempfile.TemporaryDirectory(prefix="bloge-load-")
         command = [sys.executable, "-m", "bloge_server", "--listen", "127.0.0.1:0", "--data-dir", folder.name]
-        command += ["--http-listen", "127.0.0.1:0"]
+        command += ["--http-listen", "127.0.0.1:0", "--processes", str(processes)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BLOGE_")}
         log = Path(folder.name, "server.log")  # a file: nobody has to read it for the server to go on
         with log.open("wb") as output:
             process = subprocess.Popen([*command, "--log-format", "json", *flags], stderr=output, env=environment)
         try:
-            events = _until_serving(process, log)
+            events = _until_serving(process, log, processes)
         except BaseException:
             stop(process)
             folder.cleanup()
@@ -103,13 +107,13 @@ class Server:
         self.folder.cleanup()
 
 
-def _until_serving(process: subprocess.Popen[bytes], log: Path) -> dict[str, dict[str, Any]]:
-    """Return what a server has logged by the time it serves, by event."""
+def _until_serving(process: subprocess.Popen[bytes], log: Path, processes: int) -> dict[str, dict[str, Any]]:
+    """Return what a server has logged by the time all its processes serve, by event."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-        events = {entry["event"]: entry for entry in map(json.loads, lines)}
-        if "serving" in events:
-            return events
+        entries = [json.loads(line) for line in lines]
+        if sum(entry["event"] == "serving" for entry in entries) == processes:
+            return {entry["event"]: entry for entry in entries}
         time.sleep(_POLL_SECONDS)
     raise RuntimeError(f"the server does not serve: {log.read_text()[-2000:]}")

@@ -91,7 +91,7 @@ def _redis(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def _nats(folder: Path) -> Iterator[Running]:
-    port, monitor = _free_port(), _free_port()
+    port, monitor = free_port(), free_port()
     config = folder / "nats.conf"
     config.write_text(
         f"listen: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n"
@@ -109,7 +109,7 @@ def _nats(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def _temporal(folder: Path) -> Iterator[Running]:
-    port = _free_port()
+    port = free_port()
     command = [str(install.binary("temporal", "temporal")), "server", "start-dev", "--headless", "--log-level", "error"]
     command += ["--ip", "127.0.0.1", "--port", str(port), "--db-filename", str(folder / "temporal.db")]
     command += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
@@ -136,7 +136,8 @@ def _memory(client: redis.Redis) -> int:
     return int(memory["used_memory"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             address, processes = options.address, _none
             if not address:
-                server = Server.start(*(("--redis-url", options.redis_url) if options.redis_url else ()))
+                store = ("--redis-url", options.redis_url) if options.redis_url else ()
+                server = Server.start(*store, processes=options.server_processes)
                 stack.callback(server.stop)
                 address, processes = server.address, server.processes
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bloge-load-notes-")))
@@ -47,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join(summary(figures)))
     machine = hardware.describe()
     name = f"load-{profile.name}"
-    record = {"when": results.stamp(), "hardware": machine, **figures.record()}
-    results.append(options.json or results.FOLDER / f"{name}.jsonl", record)
+    record = {"when": results.stamp(), "hardware": machine, "server_processes": options.server_processes}
+    results.append(options.json or results.FOLDER / f"{name}.jsonl", record | figures.record())
     html = options.html or results.FOLDER / f"{name}.html"
     html.write_text(page(figures, samples, machine))
     print(f"report: {html}")

@@ -56,6 +56,7 @@ def _add_surroundings(command: argparse.ArgumentParser) -> None:
     where = command.add_argument_group("where it runs")
     where.add_argument("--address", help="a server that runs already; without it one is started on an embedded store")
     where.add_argument("--redis-url", help="the store of the server that is started")
+    where.add_argument("--server-processes", type=int, default=1, help="its processes, on one port; default: 1")
     where.add_argument("--json", type=Path, help="the file to add the results to; default: in benchmarks/results")
     where.add_argument("--html", type=Path, help="where to write the report; default: in benchmarks/results")
 

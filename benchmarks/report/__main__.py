@@ -1,4 +1,4 @@
-"""Writes docs/performance.md: `python -m benchmarks.report [FILE...]`, or `--check` to compare only.
+"""Writes docs/performance.md and docs/capacity.md: `python -m benchmarks.report [FILE...]`, or `--check` to compare.
 
 Without files it is made from what is published; with files these are published first.
 """
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import results
+from benchmarks.report.capacity import capacity
 from benchmarks.report.digest import Digest
 from benchmarks.report.page import page
 from benchmarks.report.plots import plots
 
 PUBLISHED = results.FOLDER / "published.jsonl"
 DOCS = Path(__file__).parents[2] / "docs"
+ADVICE = Path(__file__).with_name("advice.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for record in records:
             results.append(PUBLISHED, record)
     found = Digest(results.read(PUBLISHED))
-    texts = {DOCS / "performance.md": page(found)}
+    texts = {DOCS / "performance.md": page(found), DOCS / "capacity.md": "\n".join(capacity(found, ADVICE.read_text()))}
     texts |= {DOCS / "performance" / f"{name}.svg": plot for name, plot in plots(found).items()}
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
     if options.check:

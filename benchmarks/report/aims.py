@@ -71,6 +71,12 @@ def _scale(found: Digest) -> Iterator[Aim]:
     yield from _at_most(
         "store memory of a waiting item (256-byte payload)", 700, found.middle(OURS_EMBEDDED, digest.stored), "bytes"
     )
+    for each in found.scale("streams"):
+        what = f"{each['streams']:,} idle worker streams"
+        yield from _at_most(f"server memory of one of {what}", 60, each["bytes_per_stream"] / 1000, "kB")
+        yield from _at_most(f"server, {what}", 2.0, each["server_cpu_percent"], "% of a core")
+    for each in found.scale("cancel"):
+        yield from _at_most(f"cancel to the notice of an {each['operator']} handler, p99", 50, each["p99_ms"], "ms")
     for measure, most, what in (
         ("holding", _CPU_OF_LEASES, "server and store, {leases:,} leases held"),
         ("idle", _CPU_IDLE, "server and store, idle"),

@@ -22,6 +22,8 @@ def page(found: Digest) -> str:
     lines += ["## Beside what one might use instead\n", *_peers(found)]
     lines += ["## Processor time\n", *_processor(found)]
     lines += ["## Ours as a backlog grows\n", *_backlogs(found)]
+    lines += ["## With a history\n", *_history(found), "## On other stores, with more processes\n", *_ways(found)]
+    lines += ["## Idle streams, and cancellations\n", *_streams(found)]
     lines += ["## Unary calls\n", *_unary(found), "## Idle, and with many leases held\n", *_holding(found)]
     lines += ["## How it was measured\n", *_settings(found)]
     return "\n".join(lines)
@@ -103,6 +105,54 @@ def _backlogs(found: Digest) -> Iterator[str]:
         size = next(each["bytes_per_waiting_item"] for each in records if each["backlog"] == backlog)
         yield f"| {backlog:,} | {' | '.join(map(number, costs))} | {number(size)} |"
     yield ""
+
+
+def _history(found: Digest) -> Iterator[str]:
+    for each in found.scale("history"):
+        a_day, size = each["finished"] / 86_400, number(each["bytes_per_finished_item"])
+        purged, cost = number(each["purged_per_s"]), number(each["purge_cpu_us"])
+        yield (
+            f"{each['finished']:,} items that have finished and been acknowledged are kept beside the work, as after a"
+            f" day of {a_day:.1f} items a second. One takes {size} bytes. Once they are due, retention lets {purged} a"
+            f" second go, at {cost} microseconds of the store's processor each.\n"
+        )
+        steps = list(each["store_cpu_us"])
+        yield "| microseconds of the store's processor | " + " | ".join(steps) + " |"
+        yield "|---" * (len(steps) + 1) + "|"
+        for title, costs in (("without a history", "store_cpu_us_without"), ("beside it", "store_cpu_us")):
+            yield f"| {title} | {' | '.join(number(each[costs][step]) for step in steps)} |"
+        yield ""
+
+
+def _ways(found: Digest) -> Iterator[str]:
+    yield "A backlog over 12 topics, two worker processes, everything on the cores of one machine.\n"
+    parts = ("server", "store", "workers", "enqueuer")
+    yield (
+        "| store and server | drain, items/s | enqueue, items/s | " + " | ".join(f"{part}, us" for part in parts) + " |"
+    )
+    yield "|---" * (len(parts) + 3) + "|"
+    for each in found.scale("ways"):
+        cells = [
+            each["drained_per_s"],
+            each["enqueued_per_s"],
+            *(each["cpu_us_per_item"].get(part, 0) for part in parts),
+        ]
+        yield f"| {each['way']} | {' | '.join(map(number, cells))} |"
+    yield ""
+
+
+def _streams(found: Digest) -> Iterator[str]:
+    for each in found.scale("streams"):
+        yield (
+            f"{each['streams']:,} idle worker streams take {number(each['bytes_per_stream'] / 1000)} kB each in the"
+            f" server, {number(each['server_cpu_percent'])} % of a core there and"
+            f" {number(each['store_cpu_percent'])} % in the store.\n"
+        )
+    for each in found.scale("cancel"):
+        yield (
+            f"From the Cancel call until an {each['operator']} handler that never heartbeats notices: p50"
+            f" {number(each['p50_ms'])} ms, p99 {number(each['p99_ms'])} ms, longest {number(each['longest_ms'])} ms.\n"
+        )
 
 
 def _unary(found: Digest) -> Iterator[str]:

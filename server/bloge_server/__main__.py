@@ -1,18 +1,9 @@
 """`bloge-server`: runs a control plane; `bloge-server audit` checks a store."""
 
-import asyncio
 import sys
 
-from bloge_server import app, audit_command, config
+from bloge_server import audit_command, config, processes
 from bloge_server.errors import StartupError
-from bloge_server.telemetry import logging
-
-try:
-    import uvloop
-except ImportError:  # not on Windows
-    _loop_factory = None
-else:
-    _loop_factory = uvloop.new_event_loop
 
 
 def main() -> int:
@@ -20,10 +11,7 @@ def main() -> int:
     try:
         if sys.argv[1:2] == ["audit"]:
             return audit_command.main(sys.argv[2:])
-        settings = config.load(sys.argv[1:])
-        logging.configure(settings.log_format, settings.log_level)
-        with asyncio.Runner(loop_factory=_loop_factory) as runner:
-            runner.run(app.run(settings))
+        processes.serve(config.load(sys.argv[1:]))
     except StartupError as error:
         print(f"bloge-server: {error}", file=sys.stderr)
         return 1

@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
@@ -89,7 +90,9 @@ class App:
         work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
         feed = EventFeed(self.store, keeps_any=settings.journal_events > 0)
         operations = OpsService(self.store, settings.max_payload_bytes, feed)
-        self._server, self._health = rpc_server.build(self._workers, work_items, operations)
+        self._server, self._health = rpc_server.build(
+            self._workers, work_items, operations, shared_port=settings.processes > 1
+        )
         self._runs = Runs(RunBook(self.store))
         self._readiness = Readiness(self.store.ping)
         calls = InProcess(self._workers, work_items, operations)
@@ -206,26 +209,39 @@ async def end_all(parts: Iterable["asyncio.Task[Any]"]) -> None:
     await asyncio.gather(*parts, return_exceptions=True)
 
 
-async def run(settings: Settings) -> None:
-    """Run a server until SIGTERM or SIGINT.
+@asynccontextmanager
+async def store_of(settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the store: the one that is set, or an embedded one that runs meanwhile.
+
+    Raises:
+        StartupError: the embedded store cannot start.
+    """
+    if settings.redis_url:
+        yield settings.redis_url
+        return
+    store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
+    keeper = asyncio.create_task(store.keep())
+    try:
+        yield f"unix://{store.socket}"
+    finally:
+        await end_all([keeper])
+        await asyncio.to_thread(store.stop)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run a server until told to stop.
 
     Raises:
         StartupError: it cannot start.
     """
+    async with store_of(settings) as url, connection.connected(url, settings.store_timeout_seconds) as client:
+        await App(settings, client).serve(stop)
+    _log.info("stopped")
+
+
+def told_to_stop() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = None
-    url = settings.redis_url
-    if not url:
-        store = await asyncio.to_thread(embedded.start, settings.data_dir, appendfsync=settings.appendfsync)
-        url = f"unix://{store.socket}"
-    keeper = asyncio.create_task(store.keep()) if store is not None else None
-    try:
-        async with connection.connected(url, settings.store_timeout_seconds) as client:
-            await App(settings, client).serve(stop)
-    finally:
-        if store is not None and keeper is not None:
-            await end_all([keeper])
-            await asyncio.to_thread(store.stop)
-    _log.info("stopped")
+    return stop

@@ -29,6 +29,9 @@ class Settings(BaseModel):
     http_hosts: str = ""
     """Further names by which HTTP requests may call the server, parted by commas. Beside loopback names, which are
     always known, a server on loopback refuses all others: a stranger's page in a browser here may use them."""
+    processes: Annotated[int, Field(ge=1, le=64, validate_default=True)] = 1
+    """How many processes serve the gRPC port together, each with a processor of its own. The first serves HTTP where
+    `http_listen` says, the others on the ports after it, each with its own metrics."""
     metrics_topics: Annotated[int, Field(ge=0, le=10_000)] = 100
     """How many topics have metrics of their own, the first that this server meets; the others share the label
     `(other)`. Each costs about a hundred lines of `/metrics`."""
@@ -79,6 +82,13 @@ class Settings(BaseModel):
     """`auto`: text on a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged."""
+
+    @field_validator("processes")
+    @classmethod
+    def _ports_can_be_shared(cls, processes: int, info: Any) -> int:  # noqa: ANN401 - pydantic's own type is broader still
+        if processes > 1 and any(str(info.data.get(name)).startswith("unix:") for name in ("listen", "http_listen")):
+            raise ValueError("needs listen and http_listen to be host:port: processes cannot share a unix socket")
+        return processes
 
     @field_validator("silence_seconds")
     @classmethod

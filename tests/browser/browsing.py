@@ -59,7 +59,7 @@ class Browser:
 
     def text(self, selector: str = "main") -> str:
         """Return what stands in an element."""
-        return self.one(selector).text
+        return str(self.one(selector).text)
 
     def click(self, words: str) -> None:
         """Follow the link, or press the button, that says so."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Status
-from bloge_server.domain.work_item import Acted, Claimed, ClaimOrder, Lease, SweepResult, TopicLimits
+from bloge_server.domain.work_item import Acted, Claimed, ClaimOrder, SweepResult, TopicLimits
 from bloge_server.store import scripts, topics
 from bloge_server.store.connection import Client
 from bloge_server.store.redis_store import RedisStore
@@ -64,7 +64,7 @@ class Pair:
         self.now = START_MS
         self.ids = ids
         self.namespace = f"history-{next(_names)}"
-        self.model = Topic(f"{self.namespace}/{TOPIC}/")
+        self.model = Topic(self.namespace, TOPIC)
         self.seen = reading.Snapshot({}, {}, {}, {})
         """The store's side after the last call."""
         self.tokens: list[LeaseToken] = []
@@ -108,7 +108,7 @@ class Pair:
 
     def claim(self, by: By, order: ClaimOrder) -> list[LeaseToken]:
         """Claim items; return the tokens of their leases."""
-        tokens = [_token(lease) for lease in self.call(by, "claim", order).leases]
+        tokens = [lease.token for lease in self.call(by, "claim", order).leases]
         self.tokens += [token for token in tokens if token not in self.tokens]  # a request may be repeated
         return tokens
 
@@ -134,7 +134,7 @@ class Pair:
         """Return the call as the model sees it; of a claim only the store can know the secret of its leases."""
         nonce = ""
         if isinstance(answer, Claimed) and answer.leases:
-            nonce = answer.leases[0].token.rpartition("/")[2]
+            nonce = answer.leases[0].token.claim.rpartition("/")[2]
         reads = self._place.releases[by.server].reads
         return Call(self.now, by.roll, reads, LIMITS, RETENTION_MS, self.model.next_outcome, nonce)
 
@@ -143,12 +143,6 @@ class Pair:
             return await call
 
         return self._place.loop.run_until_complete(carried())
-
-
-def _token(lease: Lease) -> LeaseToken:
-    token = LeaseToken.parse(lease.token)
-    assert token is not None
-    return token
 
 
 def _agree(answer: Any, predicted: Any) -> bool:

@@ -98,7 +98,7 @@ class StreamHistory(RuleBasedStateMachine):
         self.to_server.clear()
         self.seen_offered = self.seen_granted = 0
         self.server_loop.run(self.stream.welcome(hello, "session"))
-        self.claimer_id = self.dispatcher.add(self.stream.topics, self.stream.room)
+        self.claimer_id = self.dispatcher.add(self.stream.topics, self.stream.room, self.stream.slots)
         self.to_worker(repeated=False)
 
     def to_worker(self, *, repeated: bool) -> None:
@@ -124,7 +124,7 @@ class StreamHistory(RuleBasedStateMachine):
             self.number += 1
             item_id = f"i{self.number}"
             spec = work_item_pb2.WorkItemSpec(worker_topic=topic[1], item_id=item_id).SerializeToString()
-            token = f"{topic[0]}/{topic[1]}/{item_id}/{self.number}/nonce"
+            token = LeaseToken(*topic, f"{item_id}/{self.number}/nonce")
             lease = Lease(token, spec, b"x" * size, 1, 1, self.number, 60_000, -1, -1, b"", item_id)
             self.backlog[topic].append(lease)
         self.dispatcher.wake(topic)

@@ -8,7 +8,6 @@ import structlog
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Claim, Dispatcher, Room, Topic
-from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Release
 from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.store.redis_store import RedisStore
@@ -18,6 +17,10 @@ _log = structlog.get_logger(__name__)
 
 class Claimer(Protocol):
     """Somebody who wants items."""
+
+    @property
+    def slots(self) -> int:
+        """How many items it works on at once; 0: not known."""
 
     def room(self, topic: Topic) -> Room:
         """Return what of a topic can be taken now."""
@@ -42,7 +45,7 @@ class ClaimPump:
     def add(self, topics: Iterable[Topic], claimer: Claimer) -> int:
         """Claim for somebody from now on; return the id to remove them by."""
         wanted = list(topics)
-        claimer_id = self._dispatcher.add(wanted, claimer.room)
+        claimer_id = self._dispatcher.add(wanted, claimer.room, claimer.slots)
         self._claimers[claimer_id] = claimer
         self._on_topics(wanted)
         self._pump()
@@ -109,6 +112,5 @@ class ClaimPump:
 
     async def _hand_back(self, topic: Topic, leases: list[Lease]) -> None:
         """Release what was claimed for somebody who has left meanwhile."""
-        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
-        releases = [Release(token, 0, '"the claimer left"', draining=True, digest="left") for token in tokens]
+        releases = [Release(lease.token, 0, '"the claimer left"', draining=True, digest="left") for lease in leases]
         await self._store.release(*topic, releases)

@@ -2,7 +2,9 @@
 
 Work is pulled from one ordered backlog for each topic, so fresh items never overtake waiting ones. A topic is *warm*
 while it may have something to claim: a wake-up warms it, a claim that finds nothing more cools it. Claimers of a topic
-take turns; a claimer with several warm topics splits its room between them, so that none starves another.
+take turns, and so do the topics of a claimer: none gets more at a time than an even part of the claimer's slots, so
+that none starves another. An even part of what happens to be free would be as fair, but each claim costs a call, and
+would bring a few items.
 
 A decision looks only at what changed since the last one: topics that were woken, and claimers that may have new room.
 Thousands of topics and claimers that have nothing to do with each other cost each other nothing.
@@ -51,6 +53,7 @@ class _Claimer:
     topics: OrderedDict[Topic, None]
     """The topic that it had longest nothing of comes first."""
     room: Callable[[Topic], Room]
+    slots: int
     in_flight_items: int = 0
     in_flight_bytes: int = 0
 
@@ -95,10 +98,16 @@ class Dispatcher:
         self._changed_claimers: dict[int, None] = {}
         self._changed_topics: dict[Topic, None] = {}
 
-    def add(self, topics: Iterable[Topic], room: Callable[[Topic], Room]) -> int:
-        """Add a claimer of some topics; `room` tells what of one it can take when asked. Return its id."""
+    def add(self, topics: Iterable[Topic], room: Callable[[Topic], Room], slots: int = 0) -> int:
+        """Add a claimer of some topics; return its id.
+
+        Args:
+            topics: what it wants items of.
+            room: tells what of a topic it can take now when asked.
+            slots: how many items it works on at once; 0: not known, its room counts for them.
+        """
         claimer_id, self._next_id = self._next_id, self._next_id + 1
-        claimer = self._claimers[claimer_id] = _Claimer(OrderedDict.fromkeys(topics), room)
+        claimer = self._claimers[claimer_id] = _Claimer(OrderedDict.fromkeys(topics), room, slots)
         for topic in claimer.topics:
             waiting = self._topics.setdefault(topic, _Waiting())
             waiting.claimers.add(claimer_id)
@@ -211,6 +220,7 @@ class Dispatcher:
         return claim
 
     def _share(self, claimer: _Claimer, items: int) -> int:
-        """Return how much of a claimer's room one topic may take: an even part, rounded up."""
+        """Return how much of a claimer's room one topic may take: up to an even part of its slots, rounded up."""
         warm = sum(1 for topic in claimer.topics if self._topics[topic].is_open)
-        return min(-(-items // max(1, warm)), MAX_CLAIM_ITEMS)
+        part = -(-max(items, claimer.slots) // max(1, warm))
+        return min(items, part, MAX_CLAIM_ITEMS)

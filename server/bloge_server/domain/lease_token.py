@@ -1,6 +1,7 @@
 """The lease token: what a worker shows with every report."""
 
 import secrets
+from functools import lru_cache
 from typing import NamedTuple
 
 from bloge_server.domain.names import is_name
@@ -39,9 +40,15 @@ class LeaseToken(NamedTuple):
         """Return the token a text stands for; None if it cannot be one."""
         namespace, _, rest = text.partition("/")
         worker_topic, _, claim = rest.partition("/")
-        if claim.count("/") != 2 or not is_name(namespace) or not is_name(worker_topic):  # noqa: PLR2004 - three parts
+        if claim.count("/") != 2 or not _are_names(namespace, worker_topic):  # noqa: PLR2004 - three parts
             return None
         return cls(namespace, worker_topic, claim)
+
+
+@lru_cache(maxsize=1024)
+def _are_names(namespace: str, worker_topic: str) -> bool:
+    """Return whether both may be names; the tokens of a topic ask the same again and again."""
+    return is_name(namespace) and is_name(worker_topic)
 
 
 def new_nonce() -> str:

@@ -6,6 +6,7 @@ Plain tuples: one stands for each item on the hot path, where building a heavier
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 
 
@@ -62,7 +63,7 @@ class ClaimOrder(NamedTuple):
 class Lease(NamedTuple):
     """One claimed item."""
 
-    token: str
+    token: LeaseToken
     spec: bytes
     payload: bytes
     attempt: int

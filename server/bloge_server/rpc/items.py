@@ -10,6 +10,7 @@ from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.lifecycle import Outcome
 from bloge_server.domain.work_item import Acted, StoredItem, StoredOutcome
+from bloge_server.rpc.specs import fill_spec
 from bloge_server.store.errors import unknown_schema
 
 PAGE_BYTES = 2_500_000
@@ -73,13 +74,9 @@ def _last_failure(stored: StoredOutcome) -> pb.Failure:
 
 def item(stored: StoredItem, *, payload: bool = True) -> pb.WorkItem:
     """Return a record in the wire's words; without payload and output for lists."""
-    spec = pb.WorkItemSpec.FromString(stored.fields["spec"])
-    if payload:
-        spec.payload = stored.fields["payload"]
     policy, state = stored.policy, stored.state
     message = pb.WorkItem(
         item=pb.WorkItemRef(namespace=stored.namespace, worker_topic=stored.worker_topic, item_id=stored.item_id),
-        spec=spec,
         status=pb.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{state.status}"),
         fence=state.fence,
         retry_count=state.retry_count,
@@ -99,6 +96,8 @@ def item(stored: StoredItem, *, payload: bool = True) -> pb.WorkItem:
         replay_count=int(stored.fields.get("replay_count", b"0")),
         cancel_requested="cancel_requested" in stored.fields,
     )
+    shown = stored.fields["payload"] if payload else b""
+    fill_spec(message.spec, stored.fields["spec"], stored.worker_topic, stored.item_id, shown)
     if (found := stored.outcome) is not None:
         message.outcome.CopyFrom(outcome(found))
         if not payload:

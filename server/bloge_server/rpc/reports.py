@@ -10,12 +10,13 @@ from google.protobuf.duration_pb2 import Duration
 from bloge.remote_workers import tracing
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2 as pb
-from bloge.remote_workers.v1 import work_item_pb2
+from bloge.remote_workers.v1 import work_item_pb2, work_stream_pb2
 from bloge_server.dispatch.reporting import Report
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import Lease
 from bloge_server.rpc.fields import milliseconds
+from bloge_server.rpc.specs import fill_spec
 
 MIN_LEASE_MS = 1000
 MAX_LEASE_MS = 3_600_000
@@ -125,7 +126,20 @@ def parsed(
 
 def verdict(report_id: int, verdict: Verdict) -> pb.Verdict:
     """Return a verdict in the wire's words."""
-    message = pb.Verdict(report_id=report_id)
+    message = pb.Verdict()
+    _fill_verdict(message, report_id, verdict)
+    return message
+
+
+def fill_verdicts(message: work_stream_pb2.Verdicts, ids: Iterable[int], verdicts: Iterable[Verdict]) -> None:
+    """Write the verdicts on the reports of these ids into an empty message."""
+    add = message.verdicts.add
+    for report_id, verdict in zip(ids, verdicts, strict=True):
+        _fill_verdict(add(), report_id, verdict)
+
+
+def _fill_verdict(message: pb.Verdict, report_id: int, verdict: Verdict) -> None:
+    message.report_id = report_id
     if verdict.reason is not None:
         message.reason = verdict.reason.number
         message.superseded_by = verdict.superseded_by
@@ -138,7 +152,6 @@ def verdict(report_id: int, verdict: Verdict) -> pb.Verdict:
         message.retry_delay.CopyFrom(duration(verdict.retry_ms))
     if verdict.superseded_ago_ms is not None:
         message.superseded_ago.CopyFrom(duration(verdict.superseded_ago_ms))
-    return message
 
 
 def fill_lease(message: pb.Lease, namespace: str, lease: Lease, full_lease_ms: int) -> None:
@@ -150,14 +163,13 @@ def fill_lease(message: pb.Lease, namespace: str, lease: Lease, full_lease_ms: i
         lease: the claimed item.
         full_lease_ms: what to say the lease lasts: for an offer what its receipt will give.
     """
-    message.lease_token = lease.token
+    message.lease_token = "/".join(lease.token)
     message.attempt = lease.attempt
     message.claim_count = lease.claim_count
     message.fence = lease.fence
     message.namespace = namespace
     spec = message.spec
-    spec.ParseFromString(lease.spec)
-    spec.payload = lease.payload
+    fill_spec(spec, lease.spec, lease.token.worker_topic, lease.item_id, lease.payload)
     _fill_duration(message.lease_duration, full_lease_ms)
     if lease.progress:
         message.progress = lease.progress

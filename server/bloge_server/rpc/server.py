@@ -29,8 +29,6 @@ _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _OPTIONS = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # Without it a second server on the same port would start, and take half of the connections.
-    ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
@@ -43,10 +41,18 @@ _SERVICES = (
 
 
 def build(
-    worker: WorkerService, work_item: WorkItemService, ops: OpsService
+    worker: WorkerService, work_item: WorkItemService, ops: OpsService, *, shared_port: bool = False
 ) -> tuple["grpc.aio.Server", health_aio.HealthServicer]:
-    """Return a server with every service, not yet listening, and its health."""
-    server = grpc.aio.server(options=_OPTIONS)
+    """Return a server with every service, not yet listening, and its health.
+
+    Args:
+        worker: a service.
+        work_item: a service.
+        ops: a service.
+        shared_port: whether other processes of this server serve on the same port. Never by accident: a second server
+            on the port would start, and take half of the connections.
+    """
+    server = grpc.aio.server(options=(*_OPTIONS, ("grpc.so_reuseport", int(shared_port))))
     worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(worker, server)
     work_item_service_pb2_grpc.add_WorkItemServiceServicer_to_server(work_item, server)
     # `completes` gives these two the methods that they do not define, which a type checker cannot see.

@@ -37,7 +37,9 @@ _ON_DEAD_LETTER = {
 
 
 def new_item(spec: pb.WorkItemSpec, checks: Checks, max_payload_bytes: int) -> NewItem:
-    """Return what the store takes for a description, and take the payload out of it; what is wrong goes to `checks`.
+    """Return what the store takes for a description; what is wrong goes to `checks`.
+
+    The description loses its payload, id and topic: the store keeps the one apart and finds the item by the others.
 
     Args:
         spec: the description.
@@ -65,8 +67,18 @@ def new_item(spec: pb.WorkItemSpec, checks: Checks, max_payload_bytes: int) -> N
         _fatal_types(spec, checks),
     )
     _check_search_fields(spec, checks)
-    spec.ClearField("payload")
-    return NewItem(spec.item_id, content_digest(policies, payload), spec.SerializeToString(), payload, *policies)
+    item_id = spec.item_id
+    for kept_apart in ("payload", "item_id", "worker_topic"):
+        spec.ClearField(kept_apart)
+    return NewItem(item_id, content_digest(policies, payload), spec.SerializeToString(), payload, *policies)
+
+
+def fill_spec(spec: pb.WorkItemSpec, stored: bytes, worker_topic: str, item_id: str, payload: bytes) -> None:
+    """Write the description of a stored item into an empty message, with what the store keeps apart from it."""
+    spec.ParseFromString(stored)
+    spec.worker_topic = worker_topic
+    spec.item_id = item_id
+    spec.payload = payload
 
 
 def content_digest(policies: tuple[object, ...], payload: bytes) -> str:

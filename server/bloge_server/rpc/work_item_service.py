@@ -60,8 +60,8 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         new: list[NewItem] = []
         for index, spec in enumerate(request.items):
             checks.prefix = f"items[{index}]."
-            new.append(new_item(spec, checks, self._max_payload_bytes))
             by_topic[spec.worker_topic].append(index)
+            new.append(new_item(spec, checks, self._max_payload_bytes))
         checks.done()
         self._on_topics([(namespace, topic) for topic in by_topic])
         results = [pb.EnqueueResult() for _ in new]

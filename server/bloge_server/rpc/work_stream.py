@@ -79,7 +79,7 @@ class WorkStream:
         self.lease_ms = convert.clamp_lease_ms(wanted, settings.lease_ms)
         self.session = Session(settings.timing(self.lease_ms), clock())
         self.capabilities = CAPABILITIES.intersection(hello.capabilities)
-        self._slots, self._sdk = hello.slots, hello.sdk
+        self.slots, self._sdk = hello.slots, hello.sdk
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -101,13 +101,14 @@ class WorkStream:
 
     def deliver(self, topic: Topic, leases: list[Lease]) -> None:
         """Offer what was claimed."""
-        tokens = [token for lease in leases if (token := LeaseToken.parse(lease.token))]
+        tokens = [lease.token for lease in leases]
         # Payload bytes alone, as the worker counts them: what the two count apart would be lost for ever.
         sequence = self.session.offer(tokens, sum(len(lease.payload) for lease in leases), self._clock())
         frame = pb.WorkResponse()
         frame.offers.offer_sequence = sequence
+        add = frame.offers.leases.add
         for lease in leases:
-            convert.fill_lease(frame.offers.leases.add(), topic[0], lease, self.lease_ms)
+            convert.fill_lease(add(), topic[0], lease, self.lease_ms)
         self.frames.put(frame)
 
     # The stream.
@@ -117,7 +118,7 @@ class WorkStream:
         session = self.session
         held, items = session.held(self._clock()), session.credits
         topics = tuple(topic for _, topic in self.topics)
-        return WorkerCard(self.worker_id, topics, self._slots, self._sdk, held, items, session.draining)
+        return WorkerCard(self.worker_id, topics, self.slots, self._sdk, held, items, session.draining)
 
     async def welcome(self, hello: pb.Hello, session_id: str) -> None:
         """Answer the hello: settings, and which of the leases still held to keep."""
@@ -262,7 +263,9 @@ class WorkStream:
                 self._received.pop(report.token, None)
         verdicts = await reporting.take_what_can_be(self._store, taken)
         self._note_verdicts(taken, verdicts)
-        self.frames.put(pb.WorkResponse(verdicts=pb.Verdicts(verdicts=map(convert.verdict, ids, verdicts))))
+        frame = pb.WorkResponse()
+        convert.fill_verdicts(frame.verdicts, ids, verdicts)
+        self.frames.put(frame)
 
     def _note_verdicts(self, reports: Sequence[Report | Verdict], verdicts: Sequence[Verdict]) -> None:
         """Keep count of what the worker holds."""

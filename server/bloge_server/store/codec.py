@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from bloge.remote_workers.errors import Reason
+from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
@@ -57,24 +58,11 @@ def leases(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> list[Le
     nonce = reply[2].decode()
     found = []
     for at in range(3, len(reply), _LEASE_FIELDS):
-        item_id, spec, payload, attempt, claim_count, fence, *rest = reply[at : at + _LEASE_FIELDS]
-        lease, remaining, timeout, progress = rest
+        item_id, spec, payload, attempt, claims, fence, lease, left, timeout, progress = reply[at : at + _LEASE_FIELDS]
         name, number = item_id.decode(), fence.decode()
-        found.append(
-            Lease(
-                token=f"{namespace}/{worker_topic}/{name}/{number}/{nonce}",
-                spec=spec,
-                payload=payload,
-                attempt=int(attempt),
-                claim_count=int(claim_count),
-                fence=int(number),
-                lease_ms=int(lease),
-                remaining_ms=int(remaining),
-                attempt_timeout_ms=int(timeout),
-                progress=progress,
-                item_id=name,
-            )
-        )
+        token = LeaseToken(namespace, worker_topic, f"{name}/{number}/{nonce}")
+        numbers = (int(attempt), int(claims), int(number), int(lease), int(left), int(timeout))
+        found.append(Lease(token, spec, payload, *numbers, progress, name))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bloge.remote_workers.errors import RemoteWorkersError
+from bloge.remote_workers.joining import Joining
 from bloge_server.domain.lease_token import LeaseToken, new_nonce
 from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
 from bloge_server.domain.work_item import (
@@ -71,14 +72,12 @@ class RedisStore:
         self._dice = dice
         self._probe = probe
         self._known_topics: set[tuple[str, str]] = set()
+        self._joining = Joining(self._batch, _size)
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
         await self.announce_topic(namespace, worker_topic)
-        args: list[_Arg] = [self.limits.backlog]
-        for item in items:
-            args.extend(item)
-        statuses = await self.run("enqueue", namespace, worker_topic, args)
+        statuses = await self._joining(("enqueue", namespace, worker_topic), items)
         return [Enqueued(item.item_id, status.decode()) for item, status in zip(items, statuses, strict=True)]
 
     async def claim(self, namespace: str, worker_topic: str, order: ClaimOrder) -> Claimed:
@@ -92,37 +91,30 @@ class RedisStore:
 
     async def receive(self, namespace: str, worker_topic: str, tokens: Sequence[LeaseToken]) -> list[Verdict]:
         """Confirm offers: their full lease begins."""
-        args = [token.claim for token in tokens]
-        return await self._judged("receive", namespace, worker_topic, args)
+        return await self._judged("receive", namespace, worker_topic, [(token.claim,) for token in tokens])
 
     async def heartbeat(self, namespace: str, worker_topic: str, reports: Iterable[Heartbeat]) -> list[Verdict]:
         """Extend leases."""
-        args: list[_Arg] = []
-        for token, lease_ms, progress in reports:
-            args.extend((token.claim, lease_ms, int(progress is not None), progress or b""))
-        return await self._judged("heartbeat", namespace, worker_topic, args)
+        parts = [(token.claim, ms, int(progress is not None), progress or b"") for token, ms, progress in reports]
+        return await self._judged("heartbeat", namespace, worker_topic, parts)
 
     async def complete(self, namespace: str, worker_topic: str, reports: Iterable[Complete]) -> list[Verdict]:
         """Finish items."""
-        args: list[_Arg] = []
-        for token, kind, body, digest in reports:
-            args.extend((token.claim, kind, digest, body))
-        return await self._judged("complete", namespace, worker_topic, args)
+        parts = [(token.claim, kind, digest, body) for token, kind, body, digest in reports]
+        return await self._judged("complete", namespace, worker_topic, parts)
 
     async def fail(self, namespace: str, worker_topic: str, reports: Iterable[Fail]) -> list[Verdict]:
         """Take failures: a retry within the budget, else a dead letter."""
-        args: list[_Arg] = []
-        for each in reports:
-            args.extend((each.token.claim, each.digest, each.error_type, each.failure))
-            args.extend((int(each.non_retryable), each.retry_after_ms))
-        return await self._judged("fail", namespace, worker_topic, args)
+        parts = [
+            (each.token.claim, each.digest, each.error_type, each.failure, int(each.non_retryable), each.retry_after_ms)
+            for each in reports
+        ]
+        return await self._judged("fail", namespace, worker_topic, parts)
 
     async def release(self, namespace: str, worker_topic: str, reports: Iterable[Release]) -> list[Verdict]:
         """Hand items back at no cost of an attempt."""
-        args: list[_Arg] = []
-        for each in reports:
-            args.extend((each.token.claim, each.digest, each.delay_ms, each.reason, int(each.draining)))
-        return await self._judged("release", namespace, worker_topic, args)
+        parts = [(each.token.claim, each.digest, each.delay_ms, each.reason, int(each.draining)) for each in reports]
+        return await self._judged("release", namespace, worker_topic, parts)
 
     async def sweep(self, namespace: str, worker_topic: str) -> SweepResult:
         """Do what is due in one topic, a bounded amount."""
@@ -272,8 +264,10 @@ class RedisStore:
         await self.calls.durable_command("SADD", keys.topics(namespace), worker_topic)
         self._known_topics.add((namespace, worker_topic))
 
-    async def _judged(self, script: str, namespace: str, worker_topic: str, args: Sequence[_Arg]) -> list[Verdict]:
-        answers = await self.run(script, namespace, worker_topic, args)
+    async def _judged(
+        self, script: str, namespace: str, worker_topic: str, parts: Sequence[Sequence[_Arg]]
+    ) -> list[Verdict]:
+        answers = await self._joining((script, namespace, worker_topic), parts)
         verdicts = list(map(codec.verdict, answers))
         topic, all_accepted = (namespace, worker_topic), True
         for answer, count in Counter(answers).items():  # a batch has few different ones
@@ -281,6 +275,17 @@ class RedisStore:
             self._probe.judged(topic, script, reason, count)
             all_accepted = all_accepted and reason is None
         if not all_accepted:
-            claims = args[:: len(args) // len(answers)]
-            self._probe.refused(topic, codec.refusals(script, claims, verdicts))
+            self._probe.refused(topic, codec.refusals(script, [part[0] for part in parts], verdicts))
         return verdicts
+
+    async def _batch(self, kind: tuple[str, str, str], parts: Sequence[Sequence[_Arg]]) -> list[Any]:
+        """Call a script that takes a batch of items."""
+        args: list[_Arg] = [self.limits.backlog] if kind[0] == "enqueue" else []
+        for part in parts:
+            args.extend(part)
+        replies: list[Any] = await self.run(*kind, args)
+        return replies
+
+
+def _size(part: Sequence[_Arg]) -> int:
+    return sum(len(argument) for argument in part if isinstance(argument, str | bytes))

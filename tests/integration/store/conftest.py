@@ -67,7 +67,7 @@ class Bench:
     async def claim_one(self, worker: str = "w1", *, offer: bool = False) -> LeaseToken:
         """Claim exactly one item; return its token."""
         (lease,) = await self.claim(worker=worker, offer=offer)
-        return parsed(lease.token)
+        return lease.token
 
     async def complete(self, token: LeaseToken, output: bytes = b"{}", digest: str = "d") -> Verdict:
         """Report an output."""
@@ -123,13 +123,6 @@ class Bench:
         """Return the ids of unacknowledged outcomes, in their order."""
         page = await self.store.read_outbox(self.namespace, TOPIC, "group", after=0, limit=100)
         return [outcome.item_id for outcome in page.outcomes]
-
-
-def parsed(text: str) -> LeaseToken:
-    """Return the token of a text that must be one."""
-    token = LeaseToken.parse(text)
-    assert token is not None
-    return token
 
 
 def new(item_id: str = "a", **changes: object) -> NewItem:

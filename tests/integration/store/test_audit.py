@@ -6,7 +6,7 @@ from bloge_server.domain.lifecycle import Status
 from bloge_server.store import topics
 from bloge_server.store.audit import Auditor, Finding
 
-from .conftest import LEASE_MS, Bench, new, parsed
+from .conftest import LEASE_MS, Bench, new
 
 
 async def _findings(bench: Bench, *, repair: bool = False) -> list[Finding]:
@@ -26,10 +26,10 @@ async def _one_of_each(bench: Bench) -> None:
         new("waiting", start_delay_ms=1000),
     )
     done, dead, acknowledged, _ = await bench.claim(4)
-    await bench.complete(parsed(done.token))
-    await bench.complete(parsed(acknowledged.token))
+    await bench.complete(done.token)
+    await bench.complete(acknowledged.token)
     await bench.store.acknowledge(bench.namespace, "topic", ["acknowledged"])
-    await bench.fail(parsed(dead.token))
+    await bench.fail(dead.token)
 
 
 async def test_a_sound_store_has_no_findings(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from bloge_server.domain.reports import Complete
 from bloge_server.domain.work_item import ClaimOrder, NewItem, TopicLimits
 from bloge_server.store import topics
 
-from .conftest import LEASE_MS, OFFER_MS, TOPIC, Bench, new, parsed
+from .conftest import LEASE_MS, OFFER_MS, TOPIC, Bench, new
 
 
 async def test_enqueue_makes_an_item_ready(bench: Bench) -> None:
@@ -110,7 +110,7 @@ async def test_claims_follow_priority_then_age(bench: Bench) -> None:
     await bench.enqueue(new("old", max_retries=1), new("young"), new("urgent", priority=99), new("lazy", priority=0))
     leases = await bench.claim(2)
     assert [lease.item_id for lease in leases] == ["urgent", "old"]
-    await bench.fail(parsed(leases[1].token))
+    await bench.fail(leases[1].token)
     assert [lease.item_id for lease in await bench.claim(3)] == ["old", "young", "lazy"]
 
 
@@ -118,7 +118,7 @@ async def test_fences_rise_with_each_claim(bench: Bench) -> None:
     """A later claim has a larger fence, even if the clock stands still or goes back."""
     await bench.enqueue(new(max_retries=5))
     first = (await bench.claim())[0]
-    await bench.fail(parsed(first.token))
+    await bench.fail(first.token)
     bench.clock.pass_ms(-1000)
     bench.clock.pass_ms(1000)
     second = (await bench.claim())[0]
@@ -352,7 +352,7 @@ async def test_an_offer_never_outlasts_the_lease(bench: Bench) -> None:
     await bench.enqueue(new())
     order = ClaimOrder("w1", 1, lease_ms=1000, offer_lease_ms=OFFER_MS)
     (lease,) = (await bench.store.claim(bench.namespace, "topic", order)).leases
-    assert (await bench.heartbeat(parsed(lease.token))).lease_ms == 1000
+    assert (await bench.heartbeat(lease.token)).lease_ms == 1000
 
 
 async def test_heartbeats_only_move_the_deadline_forward(bench: Bench) -> None:
@@ -468,7 +468,7 @@ async def test_outcomes_are_read_in_the_order_of_their_emission(bench: Bench) ->
     await bench.enqueue(*(new(name) for name in "cab"))
     leases = await bench.claim(3)
     for lease in leases:
-        await bench.complete(parsed(lease.token))
+        await bench.complete(lease.token)
     assert await bench.outbox() == ["c", "a", "b"]
     first = await bench.store.read_outbox(bench.namespace, "topic", "group", after=0, limit=1)
     rest = await bench.store.read_outbox(bench.namespace, "topic", "group", after=first.place, limit=9)

@@ -9,7 +9,7 @@ from bloge_server.store import topics
 from bloge_server.store.redis_store import RedisStore
 from support.releases import next_release
 
-from .conftest import LEASE_MS, TOPIC, Bench, new, parsed
+from .conftest import LEASE_MS, TOPIC, Bench, new
 
 
 def later(bench: Bench) -> RedisStore:
@@ -45,7 +45,7 @@ async def test_a_report_is_not_judged_by_who_cannot_read_the_record(bench: Bench
     upgraded = later(bench)
     await upgraded.enqueue(bench.namespace, TOPIC, [new()])
     (lease,) = (await upgraded.claim(bench.namespace, TOPIC, ClaimOrder("w1", 1, LEASE_MS))).leases
-    token = parsed(lease.token)
+    token = lease.token
     verdicts = [
         await bench.complete(token),
         await bench.fail(token),
@@ -82,7 +82,7 @@ async def test_an_older_sweep_leaves_what_it_cannot_read(bench: Bench) -> None:
     await upgraded.enqueue(bench.namespace, TOPIC, [new("late", suspend_timeout_ms=1000), new("held"), new("done")])
     done = None
     for lease in (await upgraded.claim(bench.namespace, TOPIC, ClaimOrder("w1", 3, LEASE_MS))).leases:
-        done = parsed(lease.token) if lease.item_id == "done" else done
+        done = lease.token if lease.item_id == "done" else done
     assert done is not None
     bench.store, present = upgraded, bench.store
     assert (await bench.complete(done)).accepted

@@ -10,7 +10,7 @@ from bloge_server.store import topics
 from bloge_server.store.topics import TopicView
 from bloge_server.telemetry.probe import Facts, Probe, Topic
 
-from .conftest import LEASE_MS, OFFER_MS, TOPIC, Bench, new, parsed
+from .conftest import LEASE_MS, OFFER_MS, TOPIC, Bench, new
 
 
 class Recorder(Probe):
@@ -54,10 +54,10 @@ async def test_the_way_of_items_is_told_in_numbers(bench: Bench, told: Recorder)
     leases = await bench.claim(3)
     assert told.spans == {"wait": {40: 3}}
     bench.clock.pass_ms(60)
-    await bench.complete(parsed(leases[0].token))
+    await bench.complete(leases[0].token)
     assert told.spans == {"wait": {40: 3}, "run": {60: 1}, "total": {100: 1}}
-    await bench.fail(parsed(leases[1].token))
-    await bench.release(parsed(leases[2].token))
+    await bench.fail(leases[1].token)
+    await bench.release(leases[2].token)
     assert told.events == {
         ("enqueued", ""): 3, ("claimed", ""): 3, ("outcome", "COMPLETED"): 1, ("dead_letter", "BUDGET_SPENT"): 1,
         ("retry", "RELEASED"): 1,
@@ -131,7 +131,7 @@ async def test_groups_wait_for_themselves(bench: Bench) -> None:
     """One group's acknowledgement says nothing of another's, and several may be acknowledged at once."""
     await bench.enqueue(new("a", reply_group="g1"), new("b", reply_group="g2"), new("c", reply_group="g2"))
     for lease in await bench.claim(3):
-        await bench.complete(parsed(lease.token))
+        await bench.complete(lease.token)
         bench.clock.pass_ms(5)
     await bench.store.acknowledge(bench.namespace, TOPIC, ["a", "b"])
     view = await _view(bench)

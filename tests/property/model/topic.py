@@ -24,10 +24,11 @@ class Topic:
     """A worker topic.
 
     Args:
-        prefix: what its lease tokens begin with.
+        namespace: its namespace.
+        name: its name.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, namespace: str, name: str) -> None:
         self.items: dict[str, Item] = {}
         self.sequence = 0
         """Of the items: the order within a priority."""
@@ -35,7 +36,7 @@ class Topic:
         self._paused = False
         self._own_limits: dict[str, Any] = {}
         """They go before those of a server, by the names of `TopicLimits` (ADR 13)."""
-        self._prefix = prefix
+        self._names = (namespace, name)
         self._requests: dict[str, list[tuple[str, int]]] = {}
         """What each claim with a request id handed out. They are forgotten after 60 s of the store's own clock."""
 
@@ -148,7 +149,7 @@ class Topic:
             return -1 if instant is None else instant - call.now
 
         return Lease(
-            token=f"{self._prefix}{item.new.item_id}/{claim.fence}/{claim.nonce}",
+            token=LeaseToken(*self._names, f"{item.new.item_id}/{claim.fence}/{claim.nonce}"),
             spec=item.new.spec,
             payload=item.payload,
             attempt=item.retries + 1,

@@ -9,6 +9,7 @@ from benchmarks import results
 from benchmarks.report import digest
 from benchmarks.report.__main__ import main
 from benchmarks.report.aims import aims
+from benchmarks.report.capacity import capacity
 from benchmarks.report.digest import Digest
 from benchmarks.report.page import page
 
@@ -70,6 +71,19 @@ def test_the_page_shows_what_went_wrong() -> None:
     text = page(Digest([{**RUN, "hardware": machine}, visit("bullmq", 10, problems=["3 items never ran"])]))
     assert "- bullmq: 3 items never ran" in text
     assert "| bullmq | 10 |" in text
+
+
+def test_capacity_is_arithmetic_on_what_was_measured() -> None:
+    """A core has a million microseconds a second; what was not measured is not there."""
+    steps = {"enqueue": 20.0, "claim": 20.0, "receipt": 99.0, "complete": 30.0, "acknowledge": 10.0}
+    backlog = {"kind": "scale", "measure": "backlog", "backlog": 1000, "bytes_per_waiting_item": 512.0}
+    ours = visit("bloge-embedded", 1, cpu_us_per_item={"1": {"server": 50.0}})
+    text = "\n".join(capacity(Digest([RUN, {**backlog, "store_cpu_us": steps}, ours]), "ADVICE"))
+    assert "| store node, and the topics on it | 80 us | 12,500 items/s | 7,500 items/s |" in text
+    assert "| server process | 9 | 100,000 x 50 us / 0.6 | 90 |" in text
+    assert "a GiB holds 2,097,152" in text
+    assert "worker process" not in text
+    assert "ADVICE" in text
 
 
 def test_the_committed_page_is_what_the_published_results_say(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ TOPIC = ("ns", "topic")
 
 def lease(item_id: str) -> Lease:
     """Return a lease of an item."""
-    return Lease(f"ns/topic/{item_id}/7/nonce", b"", b"", 1, 1, 7, 30_000, -1, -1, b"", item_id)
+    return Lease(LeaseToken("ns", "topic", f"{item_id}/7/nonce"), b"", b"", 1, 1, 7, 30_000, -1, -1, b"", item_id)
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Taker:
     """Somebody with room for a number of items."""
 
     items: int
+    slots: int = 0
     taken: list[str] = field(default_factory=list)
 
     def room(self, topic: Topic) -> Room:

@@ -135,6 +135,13 @@ def test_room_is_split_between_warm_topics() -> None:
     assert {claim.topic: claim.max_items for claim in dispatcher.decide()} == {A: 3, B: 3, C: 3}
 
 
+def test_a_claim_of_few_items_is_not_split_further() -> None:
+    """What becomes free of many slots goes to the topic that had longest nothing, up to its part."""
+    dispatcher = Dispatcher()
+    dispatcher.add([A, B, C], Wish(5).room, slots=12)
+    assert {claim.topic: claim.max_items for claim in dispatcher.decide()} == {A: 4, B: 1}
+
+
 def test_a_cold_topic_leaves_its_part_to_the_others() -> None:
     """Only topics that may have something share the room."""
     dispatcher, wish = Dispatcher(), Wish(0)

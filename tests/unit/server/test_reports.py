@@ -218,7 +218,7 @@ def test_a_token_that_does_not_allow_it_learns_no_status() -> None:
 def test_a_lease_says_all_that_a_worker_needs() -> None:
     """The description comes with its payload; durations, never instants."""
     spec = work_item_pb2.WorkItemSpec(item_id="a", worker_topic="topic", node_id="n").SerializeToString()
-    lease = Lease("ns/topic/a/7/n", spec, b"in", 2, 3, 7, 30_000, 5000, 60_000, b"half", "a")
+    lease = Lease(LeaseToken("ns", "topic", "a/7/n"), spec, b"in", 2, 3, 7, 30_000, 5000, 60_000, b"half", "a")
     message = pb.Lease()
     reports.fill_lease(message, "ns", lease, 20_000)
     assert (message.spec.item_id, message.spec.node_id, message.spec.payload) == ("a", "n", b"in")
@@ -229,7 +229,7 @@ def test_a_lease_says_all_that_a_worker_needs() -> None:
 
 def test_a_suspend_deadline_that_is_now_is_told() -> None:
     """No time left is not the same as no deadline."""
-    lease = Lease("t", b"", b"", 1, 1, 7, 30_000, 0, -1, b"", "a")
+    lease = Lease(LeaseToken("ns", "t", "a/7/n"), b"", b"", 1, 1, 7, 30_000, 0, -1, b"", "a")
     message = pb.Lease()
     reports.fill_lease(message, "ns", lease, 30_000)
     assert message.HasField("time_remaining")
@@ -237,7 +237,7 @@ def test_a_suspend_deadline_that_is_now_is_told() -> None:
 
 def test_a_lease_without_limits_says_nothing_of_them() -> None:
     """No suspend deadline and no attempt timeout are absent, not zero."""
-    lease = Lease("t", b"", b"", 1, 1, 7, 30_000, -1, -1, b"", "a")
+    lease = Lease(LeaseToken("ns", "t", "a/7/n"), b"", b"", 1, 1, 7, 30_000, -1, -1, b"", "a")
     message = pb.Lease()
     reports.fill_lease(message, "ns", lease, 30_000)
     assert not message.HasField("time_remaining")

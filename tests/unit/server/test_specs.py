@@ -11,7 +11,7 @@ from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.work_item import NewItem
 from bloge_server.rpc.fields import Checks
-from bloge_server.rpc.specs import new_item
+from bloge_server.rpc.specs import fill_spec, new_item
 
 DAY = 86_400
 LIMIT = 1000
@@ -255,3 +255,14 @@ def test_no_two_payloads_share_a_digest(one: bytes, other: bytes) -> None:
     digests = taken(spec(payload=one)).digest, taken(spec(payload=other)).digest
     assert (digests[0] == digests[1]) is (one == other)
     assert " " not in digests[0]
+
+
+def test_a_stored_item_is_told_whole_and_keeps_nothing_twice() -> None:
+    """Id, topic and payload are kept apart from the description and come back with it."""
+    description = spec(node_id="n", payload=b"{}")
+    sent = description.SerializeToString()
+    item = taken(description)
+    assert item.spec == pb.WorkItemSpec(node_id="n").SerializeToString()
+    told = pb.WorkItemSpec()
+    fill_spec(told, item.spec, "t", item.item_id, item.payload)
+    assert told == pb.WorkItemSpec.FromString(sent)

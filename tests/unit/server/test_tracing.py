@@ -6,6 +6,7 @@ from opentelemetry import trace
 from bloge.remote_workers import tracing
 from bloge.remote_workers.v1 import lease_pb2
 from bloge.remote_workers.v1 import work_item_pb2 as pb
+from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.work_item import Lease
 from bloge_server.rpc.reports import fill_lease
 from support import spans
@@ -18,7 +19,7 @@ def claimed(traceparent: str) -> lease_pb2.Lease:
     """Return the lease of an item that carries a trace context."""
     carried = pb.TraceContext(traceparent=traceparent, tracestate="vendor=1")
     spec = pb.WorkItemSpec(worker_topic="gpu", item_id="a", node_id="infer", trace_context=carried)
-    lease = Lease("ns/gpu/a/7/n", spec.SerializeToString(), b"", 1, 1, 7, 1000, -1, -1, b"", "a")
+    lease = Lease(LeaseToken("ns", "gpu", "a/7/n"), spec.SerializeToString(), b"", 1, 1, 7, 1000, -1, -1, b"", "a")
     message = lease_pb2.Lease()
     fill_lease(message, "ns", lease, 1000)
     return message

@@ -16,7 +16,8 @@
 --- @include outbox
 --- @include settle
 local worker, nonce = ARGV[4], ARGV[5]
-local lease, first_lease, received = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local lease, first_lease = tonumber(ARGV[6]), tonumber(ARGV[7])
+local received = ARGV[8] == '1' and '1' or 'o' .. ARGV[7]
 local max_items, max_bytes, any_size, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', ARGV[12]
 local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
 local WANTED = { 'spec', 'payload', 'progress', 'start_delay' } -- fields of a candidate, read with the rest of it
@@ -28,10 +29,10 @@ local function reply(record, lease_end)
   local deadline, limit = tonumber(record.suspend_deadline), attempt_end(record)
   local n = #replies
   replies[n + 1], replies[n + 2], replies[n + 3] = record.id, record.spec, record.payload
-  replies[n + 4], replies[n + 5] = int(record.retry_count + 1), record.claim_count
-  replies[n + 6], replies[n + 7] = record.fence, int(lease_end - now)
-  replies[n + 8] = deadline and int(deadline - now) or '-1'
-  replies[n + 9] = limit and int(limit - now) or '-1'
+  replies[n + 4], replies[n + 5] = record.retry_count + 1, tonumber(record.claim_count)
+  replies[n + 6], replies[n + 7] = record.fence, lease_end - now
+  replies[n + 8] = deadline and deadline - now or -1
+  replies[n + 9] = limit and limit - now or -1
   replies[n + 10] = record.progress or ''
 end
 

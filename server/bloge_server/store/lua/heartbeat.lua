@@ -19,7 +19,7 @@ local replies = {}
 local function extend(record, lease)
   local lease_end = lease_deadline(record, lease)
   if record.status == 'CLAIMED' then
-    lease_end = math.max(lease_end, tonumber(index_score(keys.leases, record.id)))
+    lease_end = math.max(lease_end, lease_end_of(record))
   elseif record.status == 'DEAD_LETTER' or lease_end <= now then
     return answer('LEASE_EXPIRED', record)
   else

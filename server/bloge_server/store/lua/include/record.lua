@@ -1,6 +1,7 @@
 -- A work item's record in memory: loaded once a call, changed in memory, written by `commit`.
 -- `policy` and `state` are packed into one field each, words parted by blanks, '-' for none: what every call needs costs
--- one read, one match and one write. Everything else is a field of its own, read only where it matters.
+-- one read, one match and one write. Everything else is a field of its own, read only where it matters. The word `received`
+-- is 1, or o5000 for an offer of 5000 ms whose receipt has not come.
 
 local NONE = '-'
 local INDEX = { READY = 'ready', CLAIMED = 'leases', RETRY_WAIT = 'retry', DEAD_LETTER = 'dead' }
@@ -106,11 +107,24 @@ local function lease_deadline(record, lease)
   return limit and math.min(now + lease, limit) or now + lease
 end
 
+-- Returns when the lease of a claimed record ends; nil if nobody knows. An offer lasts as long as it was made for.
+local function lease_end_of(record)
+  local offered = string.match(record.received, '^o(%d+)$')
+  if not offered then return tonumber(index_score(keys.leases, record.id) or nil) end
+  local limit = attempt_end(record)
+  return limit and math.min(record.claimed + offered, limit) or record.claimed + offered
+end
+
 local function write(record)
-  if not record.fields then return redis.call('HSET', record.key, 'state', state_text(record)) end
+  local fields = record.fields
+  if not fields then return redis.call('HSET', record.key, 'state', state_text(record)) end
+  local field, value = next(fields)
+  if record.changed and value and not next(fields, field) then -- the usual case
+    return redis.call('HSET', record.key, 'state', state_text(record), field, value)
+  end
   local set_fields, gone = {}, {}
   if record.changed then set_fields[1], set_fields[2] = 'state', state_text(record) end
-  for field, value in pairs(record.fields) do
+  for field, value in pairs(fields) do
     if value then
       set_fields[#set_fields + 1] = field
       set_fields[#set_fields + 1] = value

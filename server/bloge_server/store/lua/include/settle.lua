@@ -88,9 +88,16 @@ local function retry_or_bury(record, ending, failure, fatal, retry_after)
   return delay
 end
 
+local packed_answers = {}
+
 -- Returns a decision as one word: kind, digest of the report, answer.
 local function packed_decision(kind, digest, reply)
-  return kind .. ':' .. digest .. ':' .. string.gsub(reply, ' ', ',')
+  local packed = packed_answers[reply]
+  if not packed then
+    packed = string.gsub(reply, ' ', ',')
+    packed_answers[reply] = packed
+  end
+  return kind .. ':' .. digest .. ':' .. packed
 end
 
 -- Notes what the item's last token decided, for the same report again. Work that was finished after a release is a second
@@ -103,7 +110,7 @@ end
 -- Takes a lapsed lease away. Which deadline it ran into tells how the attempt ended, not when somebody noticed.
 local function expire(record, lease_end)
   local limit = attempt_end(record)
-  if record.received == '0' then
+  if record.received ~= '1' then
     remember_attempt(record, 'OFFER_EXPIRED')
     happened(record, 'retry', 'OFFER_EXPIRED')
     place(record, 'READY', record.order)
@@ -131,7 +138,7 @@ local function settle(record)
   if deadline and deadline <= now then
     withdraw(record, 'TIMED_OUT', 'DEADLINE_PASSED')
   elseif record.status == 'CLAIMED' then
-    local lease_end = tonumber(index_score(keys.leases, record.id) or nil)
+    local lease_end = lease_end_of(record)
     if lease_end and lease_end <= now then expire(record, lease_end) end
   end
 end
