@@ -10,12 +10,14 @@ from shutil import which
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 PATIENCE = 30
+_POLL_SECONDS = 0.1
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -65,10 +67,13 @@ class Browser:
         """Follow the link, or press the button, that says so."""
         path = f"//a[contains(., '{words}')] | //button[contains(., '{words}')] | //summary[contains(., '{words}')]"
 
-        def visible() -> WebElement | None:
-            return next((each for each in self.driver.find_elements(By.XPATH, path) if each.is_displayed()), None)
+        def clicked() -> bool:
+            visible = [each for each in self.driver.find_elements(By.XPATH, path) if each.is_displayed()]
+            for each in visible[:1]:
+                each.click()
+            return bool(visible)
 
-        self.wait(visible, words).click()
+        self.wait(clicked, words)
 
     def fill(self, **fields: str) -> None:
         """Write into the fields that can be seen."""
@@ -78,8 +83,9 @@ class Browser:
             element.send_keys(value)
 
     def wait(self, condition: Any, what: str) -> Any:
-        """Return what a condition gives as soon as it is true."""
-        return WebDriverWait(self.driver, PATIENCE).until(lambda _: condition(), f"not seen in time: {what}")
+        """Return what a condition gives as soon as it is true; elements may be replaced while it looks."""
+        waiting = WebDriverWait(self.driver, PATIENCE, _POLL_SECONDS, [StaleElementReferenceException])
+        return waiting.until(lambda _: condition(), f"not seen in time: {what}")
 
     def see(self, text: str, selector: str = "main") -> None:
         """Wait until a text stands in an element."""

@@ -12,7 +12,7 @@ from bloge_server.store.redis_store import RedisStore
 
 _PAGE = 50
 _MAX_PAGE = 1000
-_GROUP_CALLS = 10
+_GROUP_CALLS = 20
 """Calls to the store in one count."""
 
 

@@ -10,7 +10,7 @@ from bloge_server.store.listing import DeadGroups
 from bloge_server.store.redis_store import RedisStore
 
 _SCAN = 100
-_LOOK_AT = 2_000
+_LOOK_AT = 1_000
 """Dead letters that one call to the store looks at: some milliseconds of its time."""
 
 

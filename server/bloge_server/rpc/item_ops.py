@@ -17,9 +17,9 @@ from bloge_server.store.redis_store import RedisStore
 
 _PAGE = 50
 _MAX_PAGE = 1000
-_LOOK_AT = 5_000
+_LOOK_AT = 2_000
 """Items that one call to the store looks at, in search of those that are wanted: some milliseconds of its time."""
-_CALLS = 10
+_CALLS = 20
 _PLACE = re.compile(r"([-+.e\d]{1,32})/([A-Za-z0-9._-]{1,128})")
 _FINISHED = "finished"
 _STATUSES = {work_item_pb2.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{status}"): status for status in Status}

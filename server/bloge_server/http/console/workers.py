@@ -1,7 +1,5 @@
 """Workers: all that were seen lately, and one with the items that it holds; drain."""
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,9 +13,8 @@ from bloge_server.http.console.items_shown import ListedItem
 from bloge_server.http.console.site import Site, link, namespace_of, see
 
 _PAGE = 100
-_ITEMS = 50
-"""Held items of each topic."""
-_TOPICS = 20
+_ITEMS = 100
+"""Held items on a page."""
 
 
 class WorkerPages:
@@ -56,11 +53,13 @@ class WorkerPages:
         namespace = namespace_of(request)
         asked = ops.GetWorkerRequest(namespace=namespace, worker_id=request.path_params["worker"])
         worker = (await self._calls.GetWorker(asked)).worker
-        held = await asyncio.gather(
-            *(self._held(namespace, topic, worker.worker_id) for topic in worker.worker_topics[:_TOPICS])
-        )
-        items = [ListedItem(item) for reply in held for item in reply.items]
-        is_cut = any(reply.next_page_token for reply in held) or len(worker.worker_topics) > _TOPICS
+        items: list[ListedItem] = []
+        is_cut = False
+        for topic in worker.worker_topics:
+            held = await self._held(namespace, topic, worker.worker_id, _ITEMS - len(items))
+            items.extend(map(ListedItem, held.items))
+            if is_cut := bool(held.next_page_token) or len(items) == _ITEMS:
+                break
         return self._site.page(request, "worker", worker=worker, items=items, is_cut=is_cut)
 
     async def drain(self, request: Request) -> Response:
@@ -71,13 +70,13 @@ class WorkerPages:
         await self._calls.DrainWorker(asked)
         return see(request, "workers", worker_id)
 
-    async def _held(self, namespace: str, topic: str, worker_id: str) -> ops.ListWorkItemsResponse:
+    async def _held(self, namespace: str, topic: str, worker_id: str, most: int) -> ops.ListWorkItemsResponse:
         asked = ops.ListWorkItemsRequest(
             namespace=namespace,
             worker_topic=topic,
             worker_id=worker_id,
             status=pb.WORK_ITEM_STATUS_CLAIMED,
-            page_size=_ITEMS,
+            page_size=most,
         )
         try:
             return await self._calls.ListWorkItems(asked)

@@ -16,6 +16,8 @@ local after_at, after_id, look_at, until_at = ARGV[2], ARGV[3], tonumber(ARGV[4]
 local wanted = { reason = ARGV[6], error_type = ARGV[7], parts = {} }
 for i = 8, #ARGV do wanted.parts[i - 7] = ARGV[i] end
 
+local OUTCOME = '^' .. string.rep('%S+ ', 12) .. '(%S+)' -- in a packed state, see include/record.lua
+
 local groups, order, passed = {}, {}, false
 
 local function add(id, since, reason, error_type, state)
@@ -27,7 +29,7 @@ local function add(id, since, reason, error_type, state)
     order[#order + 1] = group
   end
   group[3], group[6], group[7] = group[3] + 1, since, id
-  if string.match(state, '(%S+) %S+$') ~= '-' then group[4] = group[4] + 1 end
+  if string.match(state, OUTCOME) ~= '-' then group[4] = group[4] + 1 end
 end
 
 local at, id, more = walk(keys.dead, after_at, after_id, look_at, false, function(each, since)
