@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the graph or the act failed, 2 bad usage or an invalid gra
 
 import click
 
+from bloge_orchestrator.cli.actions import actions
 from bloge_orchestrator.cli.audit import audit
 from bloge_orchestrator.cli.dead_letters import dead_letters
 from bloge_orchestrator.cli.format import format_files
@@ -26,5 +27,5 @@ def main() -> None:
     """Validate, format, draw and run graphs whose remote nodes run on workers, and operate the control plane."""
 
 
-for command in (validate, format_files, render, run, topics, workers, items, dead_letters, journal, audit):
+for command in (validate, format_files, render, run, topics, workers, items, dead_letters, journal, actions, audit):
     main.add_command(command)
