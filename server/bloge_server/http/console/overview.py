@@ -1,7 +1,7 @@
 """The first page: every topic at a glance, and what needs attention."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -13,7 +13,8 @@ from bloge_server.http.console import attention, curves
 from bloge_server.http.console.attention import TopicFacts
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.curves import Activity, ReadCounts
-from bloge_server.http.console.site import Site, link, namespace_of
+from bloge_server.http.console.presence import is_here
+from bloge_server.http.console.site import Site, link, namespace_of, now_ms
 from bloge_server.http.console.topics import oldest_ready
 
 _TOPICS = 100
@@ -59,7 +60,8 @@ class Overview:
             self._calls.ListTopics(asked),
             self._calls.ListWorkers(ops.ListWorkersRequest(namespace=namespace, page_size=_WORKERS)),
         )
-        facts = await self._facts(namespace, listed.topics, present.workers)
+        serving = [each for each in present.workers if not each.draining and is_here(each, now_ms(request))]
+        facts = await self._facts(namespace, listed.topics, serving)
         rows = [TopicRow(each.topic, oldest_ready(each.topic), *each[1:]) for each in facts]
         following = listed.next_page_token
         return self._site.page(
@@ -72,10 +74,9 @@ class Overview:
         )
 
     async def _facts(
-        self, namespace: str, topics: Iterable[ops.Topic], workers: Iterable[ops.WorkerInfo]
+        self, namespace: str, topics: Iterable[ops.Topic], serving: Collection[ops.WorkerInfo]
     ) -> list[TopicFacts]:
         room = asyncio.Semaphore(_AT_ONCE)
-        serving = [worker for worker in workers if not worker.draining]
 
         async def facts(topic: ops.Topic) -> TopicFacts:
             async with room:

@@ -17,6 +17,7 @@ from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.domain.names import DEFAULT_NAMESPACE, is_name
 from bloge_server.http.console import shown
 from bloge_server.http.console.forms import name_in
+from bloge_server.http.console.presence import is_here
 from bloge_server.http.console.security import HEADERS, Visitor
 from bloge_server.http.errors import INVALID_STATE, STATUSES
 
@@ -50,7 +51,7 @@ class Site:
             auto_reload=False,
         )
         templates.filters.update(shown.FILTERS)
-        templates.globals.update(url=_url, version=self._version)
+        templates.globals.update(url=_url, version=self._version, is_here=is_here)
         return templates
 
     def page(self, request: Request, template: str, http_status: int = 200, **facts: object) -> Response:
