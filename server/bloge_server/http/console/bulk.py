@@ -1,7 +1,6 @@
 """All dead letters that match a filter: counted first, then replayed or discarded at a pace, in the background."""
 
 from collections.abc import AsyncIterator, Iterable
-from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,30 +11,15 @@ from bloge.remote_workers.status import from_status
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.dead_letter_filter import LetterFilter
+from bloge_server.http.console.dry_run import dry_run
 from bloge_server.http.console.forms import Form, invalid, posted
 from bloge_server.http.console.runs import Runs, Step
 from bloge_server.http.console.site import Site, namespace_of, see
 
 _STEP = 100
 _STEPS_A_SECOND = 5
-_COUNT_CALLS = 10
-"""Calls of a dry run; each counts some ten thousand."""
 _EVER = 253_402_300_799
 """The last second of the year 9999: a criterion that all dead letters meet, for acts need one."""
-
-
-class Dry(NamedTuple):
-    """What a dry run counted."""
-
-    total: int
-    settled: int
-    is_cut: bool
-    topics: tuple[str, ...]
-
-    @property
-    def waiting(self) -> int:
-        """How many would be replayed."""
-        return self.total - self.settled
 
 
 class BulkPages:
@@ -62,22 +46,9 @@ class BulkPages:
         if request.method == "POST":
             return await self._begin(request, namespace)
         chosen = LetterFilter.parse(request.query_params)
-        dry = await self._count(namespace, chosen)
+        dry = await dry_run(self._calls, namespace, chosen)
         counted = {"total": dry.total, "waiting": dry.waiting, "settled": dry.settled, "is_cut": dry.is_cut}
         return self._site.page(request, "all", filter=chosen, **counted)
-
-    async def _count(self, namespace: str, chosen: LetterFilter) -> Dry:
-        asked = ops.GroupDeadLettersRequest(namespace=namespace, worker_topic=chosen.topic, filter=chosen.criteria())
-        groups: list[ops.DeadLetterGroup] = []
-        for _ in range(_COUNT_CALLS):
-            reply = await self._calls.GroupDeadLetters(asked)
-            groups.extend(reply.groups)
-            asked.page_token = reply.next_page_token
-            if not asked.page_token:
-                break
-        topics = tuple(dict.fromkeys(group.worker_topic for group in groups))
-        settled = sum(group.settled_count for group in groups)
-        return Dry(sum(group.count for group in groups), settled, bool(asked.page_token), topics)
 
     async def _begin(self, request: Request, namespace: str) -> Response:
         form = await posted(request)
@@ -85,7 +56,7 @@ class BulkPages:
         verb, action, rate, most = form.text("verb"), form.action(), form.rate(), _most(form)
         if verb not in {"replay", "discard"}:
             raise invalid("verb", "must be replay or discard")
-        dry = await self._count(namespace, chosen)
+        dry = await dry_run(self._calls, namespace, chosen)
         steps = self._steps(verb, (namespace, chosen), action, dry.topics, (_step_items(rate), most))
         title = "Replay of dead letters" if verb == "replay" else "Discard of dead letters"
         total = 0 if dry.is_cut else dry.total

@@ -16,12 +16,18 @@ function span(ms) {
   return "0 s";
 }
 
-const loadedAt = performance.now();
-setInterval(() => {
+// What is left is counted from when it was first seen: the clocks of the store and of this machine need not agree.
+const ends = new WeakMap();
+
+function countDown() {
   for (const each of document.querySelectorAll("[data-left]")) {
-    each.textContent = span(Math.max(0, Number(each.dataset.left) - (performance.now() - loadedAt)));
+    if (!ends.has(each)) ends.set(each, performance.now() + Number(each.dataset.left));
+    each.textContent = span(Math.max(0, ends.get(each) - performance.now()));
   }
-}, 1000);
+}
+
+countDown();
+setInterval(countDown, 1000);
 
 // A region that refreshes waits while somebody stands in it with the keyboard, has marked text in it, or looks elsewhere.
 document.addEventListener("htmx:beforeRequest", (event) => {
