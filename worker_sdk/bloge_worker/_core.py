@@ -93,7 +93,7 @@ class WorkerCore:
             case "verdicts":
                 self.holdings.judged(response.verdicts.verdicts, now)
             case "cancels":
-                self.holdings.cancelled(response.cancels.cancels)
+                self.holdings.cancelled(response.cancels)
             case "welcome":
                 self._welcomed(session, response.welcome, now)
             case "ping":
@@ -105,7 +105,7 @@ class WorkerCore:
 
     def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
-        self.holdings.finished(held, report, now)
+        self.holdings.finished(held, report, now, draining=self._drain.begun)
 
     def progressed(self, held: HeldLease, details: bytes) -> None:
         """Take progress of a handler."""
@@ -151,7 +151,7 @@ class WorkerCore:
         if end.refused:
             _log.error("the server refuses this worker: %s: %s", end.code, end.message)
             self._backoff.slow_down()
-        self._plan_session(end, now)
+        self._plan_session(session, end, now)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -182,7 +182,7 @@ class WorkerCore:
             self._effects.unary = self._twin.take(self.holdings, now)
         effects, self._effects = self._effects, Effects()
         effects.starts = starts
-        effects.cancels, self.holdings.cancels = self.holdings.cancels, []
+        self.holdings.hand_over(effects)
         return effects
 
     def _flush_reports(self, session: Session, now: float) -> None:
@@ -248,14 +248,14 @@ class WorkerCore:
             return
         session.leaving = True
         self._note_health(session, now)
-        self._plan_session(StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)
+        self._plan_session(session, StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)
 
     def _cut(self, session: Session, why: str, now: float) -> None:
         self._effects.aborts.append(session.number)
         self.stream_ended(session.number, StreamEnd("BROKEN", why), now)
 
-    def _plan_session(self, end: StreamEnd, now: float) -> None:
-        """Plan the next session, unless there is one to stay with."""
+    def _plan_session(self, session: Session, end: StreamEnd, now: float) -> None:
+        """Plan the session after one that ends, unless there is another to stay with."""
         if self.is_over:
             return
         stays = any(not each.leaving and each.close_at == inf for each in self._sessions.values())
@@ -263,13 +263,9 @@ class WorkerCore:
             return
         delay = max(self._backoff.next_delay(), end.retry_delay)
         self._connect_at = now + delay
-        _log.warning(
-            "session with %s ended (%s: %s); connecting again in %.1f s",
-            self._config.address,
-            end.code,
-            end.message,
-            delay,
-        )
+        what = "did not open" if session.welcomed_at is None else "ended"
+        why = f"session with {self._config.address} {what} ({end.code}: {end.message})"
+        _log.warning("%s; connecting again in %.1f s", why, delay)
 
     def _note_health(self, session: Session, now: float) -> None:
         if session.welcomed_at is not None and now - session.welcomed_at >= HEALTHY_AFTER:

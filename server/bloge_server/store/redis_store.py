@@ -85,7 +85,7 @@ class RedisStore:
         offered = order.offer_lease_ms > 0
         first_lease = min(order.offer_lease_ms, order.lease_ms) if offered else order.lease_ms
         args: list[_Arg] = [order.worker_id, new_nonce(), order.lease_ms, first_lease, 0 if offered else 1]
-        args.extend((order.max_items, order.max_bytes, int(order.any_size), order.request_id))
+        args.extend((order.max_items, order.max_bytes, int(order.any_size), order.request_id, order.item_id))
         reply = await self.run("claim", namespace, worker_topic, args)
         return Claimed(codec.leases(namespace, worker_topic, reply), bool(reply[1]))
 
@@ -133,7 +133,7 @@ class RedisStore:
         args: list[_Arg] = [self._keep, self._dice(), _SWEEP_LIMIT, *self.limits[1:]]
         replies = await self.calls.script_each("sweep", [(keys.topic_keys(*topic), args) for topic in topics])
         return [
-            reply if isinstance(reply, RemoteWorkersError) else SweepResult(*self._told(topic, reply))
+            reply if isinstance(reply, RemoteWorkersError) else codec.sweep_result(self._told(topic, reply))
             for topic, reply in zip(topics, replies, strict=True)
         ]
 
@@ -202,13 +202,6 @@ class RedisStore:
     async def adopt(self, namespace: str, worker_topic: str, item_id: str, fence: int) -> Acted:
         """Take a late output as the outcome: ADOPTED, WRONG_STATUS, NO_OUTPUT or NOT_FOUND."""
         return codec.acted(await self.run("adopt", namespace, worker_topic, [item_id, fence]))
-
-    async def list_dead(
-        self, namespace: str, worker_topic: str, *, since_ms: int, after_id: str, limit: int
-    ) -> list[tuple[int, str]]:
-        """Return (dead-letter time in ms, id), oldest first, from a position on."""
-        reply = await self.read("list_dead", namespace, worker_topic, [since_ms, after_id, limit])
-        return [(int(at), item_id.decode()) for at, item_id in zip(reply[::2], reply[1::2], strict=True)]
 
     async def topics(self, namespace: str) -> list[str]:
         """Return the topics of a namespace, by name."""
