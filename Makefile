@@ -52,6 +52,18 @@ test-planted: install ## Plant known defects one by one; each must turn the suit
 test-faults: install ## Break streams, workers and servers in every way we know; prints a table of fault and result
 	@FULL=1 $(BIN)/python -m pytest tests/acceptance tests/faults --timeout 400 $(ARGS)
 
+# axe-core, in a package made for another driver, of which only the one file is used.
+AXE := axe-playwright-python==0.1.8
+$(VENV)/.browser: requirements/browser.txt $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/browser.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(AXE)
+	@touch $@
+
+.PHONY: test-browser
+test-browser: $(VENV)/.browser ## Look at every page of the Ops Console with headless Chromium (Debian: chromium, chromium-driver)
+	@for each in chromium chromedriver; do command -v $$each >/dev/null || { echo "$$each is needed: apt-get install chromium chromium-driver"; exit 1; }; done
+	@$(BIN)/python -m pytest tests/browser --timeout 300 $(ARGS)
+
 .PHONY: chaos
 chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
 	@PYTHONPATH=tests $(BIN)/python -m chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
@@ -116,6 +128,10 @@ bench-streams: install ## Measure what STREAMS=1000 idle streams cost one server
 .PHONY: bench-cancel
 bench-cancel: install ## Measure the time from a Cancel call until the handler notices
 	@$(BIN)/python -m benchmarks.cancel
+
+.PHONY: bench-console
+bench-console: install ## Measure each page of the Ops Console with ITEMS=1000000 items in the store
+	@$(BIN)/python -m benchmarks.console --items $${ITEMS:-1000000}
 
 .PHONY: bench-executions
 bench-executions: install ## Measure what 2,000 executions cost that wait at once, and a foreach over 5,000 items; flags with ARGS="..."

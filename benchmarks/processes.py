@@ -68,6 +68,7 @@ class Server:
     store_pid: int
     """Of the embedded store; 0 if the store is another's."""
     folder: tempfile.TemporaryDirectory[str]
+    http_address: str = ""
 
     @classmethod
     def start(cls, *flags: str, processes: int = 1) -> "Server":
@@ -94,7 +95,8 @@ class Server:
             folder.cleanup()
             raise
         store_pid = events.get("embedded store started", {}).get("pid", 0)
-        return cls(events["serving"]["address"], process, store_pid, folder)
+        serving = events["serving"]
+        return cls(serving["address"], process, store_pid, folder, serving["http_address"])
 
     def processes(self) -> dict[str, list[int]]:
         """Return the processes that belong to it now, by what they are."""

@@ -6,6 +6,7 @@ the history of the killed worker's item names two workers.
 """
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -95,11 +96,15 @@ class Run:
                 pass
 
 
-async def demo(screen: Screen, folder: Path) -> list[str]:
-    """Run the whole demo with logs and data in `folder`; return what is wrong, nothing if all is well."""
+async def demo(screen: Screen, folder: Path, limit: asyncio.Timeout) -> list[str]:
+    """Run the whole demo with logs and data in `folder`; return what is wrong, nothing if all is well.
+
+    With `KEEP=1` it then goes on until it is interrupted, so that the Ops Console can be looked at.
+    """
     address = f"127.0.0.1:{free_port()}"
+    console = f"127.0.0.1:{free_port()}" if os.environ.get("KEEP") else "off"
     async with Processes(folder) as processes, grpc.aio.insecure_channel(address) as channel:
-        listen = ("--listen", address, "--http-listen", "off")
+        listen = ("--listen", address, "--http-listen", console)
         await processes.start("server", "bloge_server", *listen, "--data-dir", str(folder / "store"))
         await processes.guard(_ready(channel))
         screen.say(f"server at {address}, on its embedded store")
@@ -108,8 +113,14 @@ async def demo(screen: Screen, folder: Path) -> list[str]:
             pid = await processes.start(name, "examples.digits.worker", *flags, "--lease-seconds", str(_LEASE_SECONDS))
             screen.say(f"worker {name} (pid {pid}) for {worker.TOPIC}, with leases of {_LEASE_SECONDS} s")
         finished = await processes.guard(Run(screen, processes, Items(channel, worker.TOPIC)).to_end(address))
-    _tell(screen, finished)
-    return problems(finished.result, finished.killed)
+        _tell(screen, finished)
+        found = problems(finished.result, finished.killed)
+        screen.verdict(found)
+        if console != "off":
+            limit.reschedule(None)
+            screen.say(f"server and workers go on; the Ops Console is at http://{console}/console (Ctrl-C ends all)")
+            await processes.guard(asyncio.Event().wait())
+    return found
 
 
 def _tell(screen: Screen, finished: Finished) -> None:
@@ -143,12 +154,14 @@ async def _main(screen: Screen) -> list[str]:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="bloge-demo-") as folder:
         try:
-            async with asyncio.timeout(_LIMIT_SECONDS):
-                return await demo(screen, Path(folder))
+            async with asyncio.timeout(_LIMIT_SECONDS) as limit:
+                return await demo(screen, Path(folder), limit)
         except TimeoutError:
-            return [f"the demo did not end within {_LIMIT_SECONDS} s"]
+            found = [f"the demo did not end within {_LIMIT_SECONDS} s"]
         except ProcessEndedError as error:
-            return [str(error)]
+            found = [str(error)]
+    screen.verdict(found)
+    return found
 
 
 def main() -> int:
@@ -159,7 +172,6 @@ def main() -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         screen.line("stopped")
         return _INTERRUPTED
-    screen.verdict(found)
     return 1 if found else 0
 
 

@@ -81,15 +81,46 @@ class OperationsClient:
             await self._stub.DrainWorker(request, timeout=_CALL_SECONDS)
 
     async def items(
-        self, namespace: str, worker_topic: str, status: work_item_pb2.WorkItemStatus.ValueType
+        self, namespace: str, worker_topic: str, status: work_item_pb2.WorkItemStatus.ValueType, worker_id: str = ""
     ) -> AsyncIterator[work_item_pb2.WorkItem]:
-        """Yield the items of an open status, without payloads and outputs."""
-        request = pb.ListWorkItemsRequest(namespace=namespace, worker_topic=worker_topic, status=status)
+        """Yield the items of a status, without payloads and outputs; with a worker only those that it has or had."""
+        request = pb.ListWorkItemsRequest(
+            namespace=namespace, worker_topic=worker_topic, status=status, worker_id=worker_id
+        )
         while True:
             with told(self._address):
                 reply = await self._stub.ListWorkItems(request, timeout=_CALL_SECONDS)
             for item in reply.items:
                 yield item
+            request.page_token = reply.next_page_token
+            if not reply.next_page_token:
+                return
+
+    async def dead_letter_groups(self, request: pb.GroupDeadLettersRequest) -> list[pb.DeadLetterGroup]:
+        """Return how many dead letters there are of each topic, reason and error type, the most first."""
+        found: dict[tuple[str, int, str], pb.DeadLetterGroup] = {}
+        while True:
+            with told(self._address):
+                reply = await self._stub.GroupDeadLetters(request, timeout=_CALL_SECONDS)
+            for group in reply.groups:
+                total = found.setdefault((group.worker_topic, group.reason, group.error_type), group)
+                if total is not group:
+                    total.count += group.count
+                    total.settled_count += group.settled_count
+                    total.last_time.CopyFrom(group.last_time)
+                    total.last_item_id = group.last_item_id
+            request.page_token = reply.next_page_token
+            if not reply.next_page_token:
+                return sorted(found.values(), key=lambda group: -group.count)
+
+    async def actions(self, namespace: str) -> AsyncIterator[pb.RecordedAction]:
+        """Yield what people did, latest first."""
+        request = pb.ListActionsRequest(namespace=namespace)
+        while True:
+            with told(self._address):
+                reply = await self._stub.ListActions(request, timeout=_CALL_SECONDS)
+            for action in reply.actions:
+                yield action
             request.page_token = reply.next_page_token
             if not reply.next_page_token:
                 return

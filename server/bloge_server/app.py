@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -16,6 +17,9 @@ from bloge_server.dispatch.dispatcher import Topic
 from bloge_server.domain.work_item import TopicLimits
 from bloge_server.http import app as http_app
 from bloge_server.http import health, journal, metrics
+from bloge_server.http.console import routes as console
+from bloge_server.http.console.calls import Calls as ConsoleCalls
+from bloge_server.http.console.runs import Runs
 from bloge_server.http.gateway import routes as gateway
 from bloge_server.http.gateway.calls import Calls
 from bloge_server.http.server import OFF, HttpServer
@@ -36,9 +40,11 @@ from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.presence import Presence
 from bloge_server.services.readiness import Readiness
 from bloge_server.services.sweeper import FALLBACK_SECONDS, Sweeper
-from bloge_server.store import connection, embedded
+from bloge_server.services.throughput import Throughput
+from bloge_server.store import connection, embedded, throughput
 from bloge_server.store.durability import Replicas
 from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.runs import RunBook
 from bloge_server.store.wakeups import WakeListener
 from bloge_server.store.workers import WorkerList
 from bloge_server.telemetry import loop_lag
@@ -58,7 +64,8 @@ class App:
         self._settings = settings
         release = version("bloge-server")
         self._metrics = Metrics(settings.metrics_topics, release)
-        self._probe = Probes(self._metrics, Logs())
+        self._throughput = Throughput()
+        self._probe = Probes(self._metrics, Logs(), self._throughput)
         self.store = RedisStore(
             client,
             probe=self._probe,
@@ -98,19 +105,23 @@ class App:
         self._server, self._health = rpc_server.build(
             self._workers, work_items, graphs, operations, shared_port=settings.processes > 1
         )
+        self._runs = Runs(RunBook(self.store))
         self._readiness = Readiness(self.store.ping)
-        calls = cast("Calls", InProcess(self._workers, work_items, operations))
+        calls = InProcess(self._workers, work_items, operations)
         self._http = self._build_http(calls, feed, release) if settings.http_listen != OFF else None
         self._wire()
 
-    def _build_http(self, calls: Calls, feed: EventFeed, release: str) -> HttpServer:
+    def _build_http(self, calls: InProcess, feed: EventFeed, release: str) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
         depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
         routes = [
             *health.routes(self._readiness),
             *metrics.routes(self._metrics, depths),
-            *gateway.routes(calls, release),
+            *gateway.routes(cast("Calls", calls), release),
             *journal.routes(feed),
+            *console.routes(
+                cast("ConsoleCalls", calls), feed, partial(throughput.read, self.store), self._runs, release
+            ),
         ]
         return HttpServer(http_app.build(routes, hosts))
 
@@ -139,7 +150,8 @@ class App:
         http_address = self._http.listen(settings.http_listen, insecure=settings.insecure) if self._http else OFF
         await self._learn_topics()
         loops = (self._listener.run(), self._sweeper.run(), self._presence.run(), self._fall_back())
-        background = [asyncio.create_task(part) for part in (*loops, loop_lag.watch(self._probe))]
+        watches = (loop_lag.watch(self._probe), self._throughput.run(self.store))
+        background = [asyncio.create_task(part) for part in (*loops, *watches)]
         await self._begin()
         _log.info("serving", address=address, http_address=http_address)
         try:
@@ -163,6 +175,7 @@ class App:
         await self._workers.drain(self._settings.drain_seconds)
         await self._server.stop(grace=1.0)
         await self._pump.settle()
+        await self._runs.stop()
         if self._http is not None:
             await self._http.stop()
 

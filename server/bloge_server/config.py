@@ -24,8 +24,8 @@ class Settings(BaseModel):
     listen: Annotated[str, Field(pattern=_ADDRESS)] = "127.0.0.1:7070"
     """Where to serve gRPC: `host:port`, port 0 for any free one, or `unix:/path`."""
     http_listen: Annotated[str, Field(pattern=_HTTP_ADDRESS)] = "127.0.0.1:7080"
-    """Where to serve HTTP (JSON gateway, metrics, health): `host:port`, port 0 for any free one, `unix:/path`,
-    or `off`."""
+    """Where to serve HTTP (Ops Console, JSON gateway, metrics, health): `host:port`, port 0 for any free one,
+    `unix:/path`, or `off`."""
     http_hosts: str = ""
     """Further names by which HTTP requests may call the server, parted by commas. Beside loopback names, which are
     always known, a server on loopback refuses all others: a stranger's page in a browser here may use them."""

@@ -16,6 +16,7 @@ ALLOWED = {
         "bloge-protos",
         "grpcio-health-checking",
         "grpcio-reflection",
+        "jinja2",
         "prometheus-client",
         "pydantic",
         "redis",

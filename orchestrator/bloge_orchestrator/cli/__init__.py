@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the graph or the act failed, 2 bad usage or an invalid gra
 
 import click
 
+from bloge_orchestrator.cli.actions import actions
 from bloge_orchestrator.cli.audit import audit
 from bloge_orchestrator.cli.dead_letters import dead_letters
 from bloge_orchestrator.cli.executions import executions
@@ -30,6 +31,6 @@ def main() -> None:
 
 
 _GRAPHS = (validate, format_files, render, run, start, orchestrate, executions)
-_CONTROL_PLANE = (topics, workers, items, dead_letters, journal, audit)
+_CONTROL_PLANE = (topics, workers, items, dead_letters, journal, actions, audit)
 for command in (*_GRAPHS, *_CONTROL_PLANE):
     main.add_command(command)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import click
 from google.protobuf.json_format import MessageToDict
 
+from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator.cli.dead_letter_acts import Acted
 from bloge_orchestrator.cli.item_view import last_error, reason_of, time_of
 from bloge_orchestrator.cli.output import counted, print_json, print_rows, safe
 
 _COLUMNS = ("ITEM", "TOPIC", "NODE", "OPERATOR", "REASON", "ATTEMPTS", "SINCE", "LAST ERROR")
+
+_GROUP_COLUMNS = ("ERROR", "REASON", "TOPIC", "DEAD LETTERS", "SETTLED", "FIRST", "LAST", "EXAMPLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,29 @@ def print_items(items: Sequence[pb.WorkItem], *, as_json: bool) -> None:
         print_rows(_COLUMNS, map(_row, items))
     else:
         click.echo("no dead letters", err=True)
+
+
+def print_groups(groups: Sequence[ops.DeadLetterGroup], *, as_json: bool) -> None:
+    """Print how many dead letters there are of each kind."""
+    if as_json:
+        print_json([MessageToDict(group, always_print_fields_with_no_presence=True) for group in groups])
+    elif groups:
+        print_rows(_GROUP_COLUMNS, map(_group_row, groups))
+    else:
+        click.echo("no dead letters match", err=True)
+
+
+def _group_row(group: ops.DeadLetterGroup) -> tuple[str, ...]:
+    return (
+        group.error_type,
+        reason_of(group.reason),
+        group.worker_topic,
+        str(group.count),
+        str(group.settled_count),
+        time_of(group.first_time),
+        time_of(group.last_time),
+        group.last_item_id,
+    )
 
 
 def _row(item: pb.WorkItem) -> tuple[str, ...]:

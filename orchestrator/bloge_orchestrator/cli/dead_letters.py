@@ -52,6 +52,19 @@ def list_(selection: Selection, limit: int, connection: Connection, *, as_json: 
 
 
 @dead_letters.command()
+@selection_options
+@connection_options
+@json_option
+def count(selection: Selection, connection: Connection, *, as_json: bool) -> None:
+    """Count dead letters by topic, reason and error type, the most first."""
+    request = ops.GroupDeadLettersRequest(
+        namespace=connection.namespace, worker_topic=selection.worker_topic, filter=selection.criteria
+    )
+    found = with_control_plane(connection, lambda control_plane: control_plane.operations.dead_letter_groups(request))
+    view.print_groups(found, as_json=as_json)
+
+
+@dead_letters.command()
 @click.argument("item_id")
 @_topic_option
 @connection_options

@@ -21,12 +21,13 @@ from bloge_orchestrator.control_plane import ControlPlane
 from bloge_orchestrator.outcome_watch import ItemRef
 
 _COLUMNS = ("ITEM", "STATUS", "NODE", "OPERATOR", "PRIORITY", "RETRIES", "WORKER", "UNTIL", "ENQUEUED", "LAST ERROR")
-_STATUSES = {
+_OPEN = {
     "ready": pb.WORK_ITEM_STATUS_READY,
     "claimed": pb.WORK_ITEM_STATUS_CLAIMED,
     "retry-wait": pb.WORK_ITEM_STATUS_RETRY_WAIT,
     "dead-letter": pb.WORK_ITEM_STATUS_DEAD_LETTER,
 }
+_STATUSES = {**_OPEN, "done": pb.WORK_ITEM_STATUS_DONE, "cancelled": pb.WORK_ITEM_STATUS_CANCELLED}
 _PRIORITY = 50
 
 
@@ -40,16 +41,22 @@ def items() -> None:
 @click.option(
     "--status", type=click.Choice(list(_STATUSES)), multiple=True, help="Only these; may be given more than once."
 )
+@click.option("--worker", default="", help="Only those that this worker holds or last held.")
 @click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most items.")
 @connection_options
 @json_option
-def list_(topic: str, status: tuple[str, ...], limit: int, connection: Connection, *, as_json: bool) -> None:
-    """List the open items of a topic: ready ones in the order in which they are claimed, others as they fall due."""
+def list_(
+    topic: str, status: tuple[str, ...], worker: str, limit: int, connection: Connection, *, as_json: bool
+) -> None:
+    """List the items of a topic, open ones if no status is named.
+
+    Ready ones come in the order in which they are claimed, others as they fall due, finished ones latest first.
+    """
 
     async def work(control_plane: ControlPlane) -> list[pb.WorkItem]:
         found: list[pb.WorkItem] = []
-        for wanted in status or _STATUSES:
-            async for item in control_plane.operations.items(connection.namespace, topic, _STATUSES[wanted]):
+        for wanted in status or _OPEN:
+            async for item in control_plane.operations.items(connection.namespace, topic, _STATUSES[wanted], worker):
                 if len(found) == limit:
                     return found
                 found.append(item)

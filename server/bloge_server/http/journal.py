@@ -43,12 +43,26 @@ def routes(feed: EventFeed) -> list[Route]:
 
     async def show(request: Request) -> Response:
         query = validated(JournalQuery, dict(request.query_params))
-        reader = feed.reader(namespace_of(request), query.topic or "", query.wanted())
-        last_id = request.headers.get(sse.LAST_EVENT_ID)
-        place = Place.parse(last_id, sse.LAST_EVENT_ID) if last_id else None
-        return sse.response(_messages(reader, place, query.last))
+        return stream(feed, namespace_of(request), query, request.headers.get(sse.LAST_EVENT_ID, ""))
 
     return [Route(f"{BASE}/journal", show)]
+
+
+def stream(feed: EventFeed, namespace: str, query: JournalQuery, last_id: str) -> Response:
+    """Return what happens in a namespace, as it happens.
+
+    Args:
+        feed: reads it.
+        namespace: of the topics.
+        query: which events.
+        last_id: id of the last message that the browser has; empty at the first time.
+
+    Raises:
+        RemoteWorkersError: INVALID_FIELD, or NOT_IMPLEMENTED if there is nothing to read.
+    """
+    reader = feed.reader(namespace, query.topic or "", query.wanted())
+    place = Place.parse(last_id, sse.LAST_EVENT_ID) if last_id else None
+    return sse.response(_messages(reader, place, query.last))
 
 
 async def _messages(reader: EventReader, place: Place | None, last: int) -> AsyncIterator[Message]:

@@ -9,6 +9,7 @@ from bloge_server.domain.work_item import Acted, StoredItem
 from bloge_server.rpc import items
 from bloge_server.rpc.fields import Checks
 from bloge_server.rpc.page_tokens import from_token, no_token, to_token
+from bloge_server.store.listing import DeadQuery
 
 MAX_FILTER_IDS = 500
 _MAX_ITEMS = 10_000
@@ -42,6 +43,33 @@ class Place:
             return cls(topic, int(since), after)
         except ValueError as error:
             raise no_token() from error
+
+
+def query_of(criteria: pb.DeadLetterFilter) -> DeadQuery:
+    """Return what the store is asked for in search of dead letters that meet criteria; some of them may not."""
+    meant = (
+        work_item_pb2.WorkItemSpec(execution_id=criteria.execution_id),
+        work_item_pb2.WorkItemSpec(operator_ref=criteria.operator_ref),
+    )
+    until = criteria.dead_letter_time_until if criteria.HasField("dead_letter_time_until") else None
+    return DeadQuery(
+        until_ms=max(1, until.ToMilliseconds()) if until else 0,
+        reason=_reason(criteria.reason),
+        error_type=criteria.error_type,
+        spec_parts=tuple(part for spec in meant if (part := spec.SerializeToString())),
+    )
+
+
+def _reason(reason: int) -> str:
+    """Return a reason as the store writes it; one of a later release as a word that none has, empty for none."""
+    known = work_item_pb2.DeadLetterReason.DESCRIPTOR.values_by_number.get(reason)
+    name = known.name if known else str(reason)
+    return name.removeprefix("DEAD_LETTER_REASON_") if reason else ""
+
+
+def beginning(criteria: pb.DeadLetterFilter) -> int:
+    """Return the instant in ms from which on dead letters can meet criteria."""
+    return criteria.dead_letter_time_from.ToMilliseconds() if criteria.HasField("dead_letter_time_from") else 0
 
 
 def place_of(stored: StoredItem) -> Place:

@@ -1,8 +1,12 @@
 """`OpsService`: what people and their tools ask and do."""
 
 from bloge.remote_workers.v1 import ops_service_pb2
+from bloge_server.rpc.action_ops import ActionOps
 from bloge_server.rpc.boundary import completes
+from bloge_server.rpc.dead_letter_acts import DeadLetterSteps
+from bloge_server.rpc.dead_letter_lists import DeadLetterLists
 from bloge_server.rpc.dead_letter_ops import DeadLetterOps
+from bloge_server.rpc.item_ops import ItemOps
 from bloge_server.rpc.journal_ops import JournalOps
 from bloge_server.rpc.topic_ops import TopicOps
 from bloge_server.rpc.worker_ops import WorkerOps
@@ -11,8 +15,8 @@ from bloge_server.store.redis_store import RedisStore
 
 
 @completes(ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"])
-class OpsService(TopicOps, DeadLetterOps, WorkerOps, JournalOps):
-    """Topics, items, dead letters, workers, and what happens.
+class OpsService(TopicOps, ItemOps, DeadLetterLists, DeadLetterOps, DeadLetterSteps, WorkerOps, JournalOps, ActionOps):
+    """Topics, items, dead letters, workers, what happens, and what people did.
 
     Args:
         store: where they live.
@@ -22,6 +26,10 @@ class OpsService(TopicOps, DeadLetterOps, WorkerOps, JournalOps):
 
     def __init__(self, store: RedisStore, max_payload_bytes: int, feed: EventFeed) -> None:
         TopicOps.__init__(self, store)
+        ItemOps.__init__(self, store)
+        DeadLetterLists.__init__(self, store)
+        DeadLetterSteps.__init__(self, store)
         DeadLetterOps.__init__(self, store, max_payload_bytes)
         WorkerOps.__init__(self, store)
         JournalOps.__init__(self, feed)
+        ActionOps.__init__(self, store)

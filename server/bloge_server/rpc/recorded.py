@@ -1,9 +1,11 @@
 """Actions of people on their way in: checked, recorded first, done once for each request id."""
 
+import json
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
@@ -12,21 +14,19 @@ from bloge_server.store.actions import Action, ActionLog
 
 _ACTOR_CHARS = 256
 _REASON_CHARS = 1024
+_DETAIL_CHARS = 2000
+_UNTOLD = ("action", "payload")
+"""Fields of requests that are no part of the detail: payloads are data."""
 
 _log = structlog.get_logger(__name__)
 
 _Reply = TypeVar("_Reply", bound=Message)
 
 
-class ActionRequest(Protocol):
-    """A request that says who acts, and why."""
-
-    @property
-    def action(self) -> pb.Action:
-        """Who and why."""
-
-    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:  # noqa: N802 - protobuf's name
-        """Return the request's bytes."""
+def detail_of(request: Message) -> str:
+    """Return a request as people read it in the record of actions."""
+    told = MessageToDict(request)
+    return json.dumps({name: value for name, value in told.items() if name not in _UNTOLD})[:_DETAIL_CHARS]
 
 
 def check_action(checks: Checks, action: pb.Action) -> None:
@@ -40,7 +40,7 @@ async def recorded(
     log: ActionLog,
     verb: str,
     place: tuple[str, str],
-    request: ActionRequest,
+    request: Message,
     reply_type: type[_Reply],
     act: Callable[[], Awaitable[_Reply]],
 ) -> _Reply:
@@ -57,7 +57,7 @@ async def recorded(
     Raises:
         RemoteWorkersError: CONTENT_DIFFERS if the request id was used for something else, or what `act` raises.
     """
-    who = request.action
+    who: pb.Action = request.action  # type: ignore[attr-defined]  # every request of an act has one
     content = request.SerializeToString(deterministic=True)
     action = Action(
         namespace=place[0],
@@ -67,6 +67,7 @@ async def recorded(
         reason=who.reason,
         request_id=who.request_id,
         content=content,
+        detail=detail_of(request),
     )
     before = await log.begin(action)
     if before is not None:

@@ -1,35 +1,27 @@
-"""The part of `OpsService` that is about topics: counts, pause and resume, lists, the audit."""
+"""The part of `OpsService` that is about topics: counts, pause and resume, limits, the audit."""
 
-import re
 from collections.abc import AsyncIterator
 
-from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge.remote_workers.v1 import work_item_pb2
-from bloge_server.domain.lifecycle import INDEX_OF
-from bloge_server.rpc import items
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.boundary import stream_response, unary
 from bloge_server.rpc.fields import Checks
-from bloge_server.rpc.page_tokens import from_token, no_token, to_token
-from bloge_server.rpc.recorded import check_action, recorded
+from bloge_server.rpc.known import known_topic
+from bloge_server.rpc.page_tokens import from_token, to_token
+from bloge_server.rpc.recorded import check_action, detail_of, recorded
 from bloge_server.store import topics
-from bloge_server.store.actions import ActionLog
+from bloge_server.store.actions import Action, ActionLog
 from bloge_server.store.audit import Auditor
 from bloge_server.store.findings import Finding
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.topics import Setting, TopicView
 
 _TOPIC_PAGE = 100
-_ITEM_PAGE = 50
 _MAX_PAGE = 1000
 _AS_THE_SERVER = -1
 _MAX_LIMIT = 1_000_000_000
 _POLICIES = {pb.DEAD_LETTER_POLICY_KEEP: "KEEP", pb.DEAD_LETTER_POLICY_DISCARD_OLDEST: "DISCARD_OLDEST"}
-_OFFSET = re.compile(r"\d{1,15}")
-_INDEXES = {
-    work_item_pb2.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{status}"): index for status, index in INDEX_OF.items()
-}
 
 
 class TopicOps:
@@ -61,7 +53,7 @@ class TopicOps:
     @unary
     async def GetTopic(self, request: pb.GetTopicRequest) -> pb.GetTopicResponse:
         """Read one topic."""
-        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        namespace, topic = await known_topic(self._store, request.namespace, request.worker_topic)
         view = await topics.describe(self._store, namespace, topic)
         return pb.GetTopicResponse(topic=_topic(namespace, topic, view))
 
@@ -71,7 +63,7 @@ class TopicOps:
         checks = Checks()
         check_action(checks, request.action)
         checks.done()
-        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        namespace, topic = await known_topic(self._store, request.namespace, request.worker_topic)
 
         async def act() -> pb.PauseTopicResponse:
             await topics.configure(self._store, namespace, topic, {"paused": 1})
@@ -86,7 +78,7 @@ class TopicOps:
         checks = Checks()
         check_action(checks, request.action)
         checks.done()
-        namespace, topic = await self._known(request.namespace, request.worker_topic)
+        namespace, topic = await known_topic(self._store, request.namespace, request.worker_topic)
 
         async def act() -> pb.ResumeTopicResponse:
             await topics.configure(self._store, namespace, topic, {"paused": None})
@@ -113,57 +105,24 @@ class TopicOps:
         log = ActionLog(self._store)
         return await recorded(log, "ConfigureTopic", (namespace, topic), request, pb.ConfigureTopicResponse, act)
 
-    @unary
-    async def ListWorkItems(self, request: pb.ListWorkItemsRequest) -> pb.ListWorkItemsResponse:
-        """List the items of an open status, in the order of their index."""
-        checks = Checks()
-        size = checks.number("page_size", request.page_size or _ITEM_PAGE, 1, _MAX_PAGE)
-        index = _INDEXES.get(request.status)
-        if index is None:
-            checks.wrong("status", "must be READY, CLAIMED, RETRY_WAIT or DEAD_LETTER: other items stand in no list")
-        checks.done()
-        namespace, topic = await self._known(request.namespace, request.worker_topic)
-        start = _offset(request.page_token)
-        ids = await topics.ids_in(self._store, namespace, topic, index or "", start, size)
-        response, room, looked_at = pb.ListWorkItemsResponse(), items.PAGE_BYTES, 0
-        for stored in await self._store.get(namespace, topic, ids, brief=True):
-            if stored is not None:
-                listed = items.item(stored, payload=False)
-                room -= listed.ByteSize()
-                if response.items and room < 0:
-                    break
-                response.items.append(listed)
-            looked_at += 1
-        if looked_at < len(ids) or len(ids) == size:
-            response.next_page_token = to_token(str(start + looked_at))
-        return response
-
     @stream_response
     async def Audit(self, request: pb.AuditRequest) -> AsyncIterator[pb.AuditResponse]:
         """Prove that every item stands where it should."""
         checks = Checks()
         namespace = checks.namespace(request.namespace)
         topic = checks.optional_name("worker_topic", request.worker_topic, "")
+        check_action(checks, request.action)
         checks.done()
+        if request.repair:
+            who = request.action
+            await ActionLog(self._store).begin(
+                Action(namespace, "Audit", topic, who.actor, who.reason, "", b"", detail_of(request))
+            )
         checked = 0
         async for step in Auditor(self._store, namespace, topic, repair=request.repair).run():
             checked += step.checked
             yield pb.AuditResponse(item_count=checked, findings=map(_finding, step.findings))
         yield pb.AuditResponse(item_count=checked, done=True)
-
-    async def _known(self, namespace: str, worker_topic: str) -> tuple[str, str]:
-        """Return a topic's name, checked.
-
-        Raises:
-            RemoteWorkersError: INVALID_FIELD, or NOT_FOUND if nothing was ever enqueued there.
-        """
-        checks = Checks()
-        name = checks.namespace(namespace)
-        checks.name("worker_topic", worker_topic)
-        checks.done()
-        if worker_topic not in await self._store.topics(name):
-            raise RemoteWorkersError(Reason.NOT_FOUND, f"nothing was ever enqueued to topic {worker_topic!r}")
-        return name, worker_topic
 
 
 def _topic(namespace: str, worker_topic: str, view: TopicView) -> pb.Topic:
@@ -210,10 +169,3 @@ def _finding(finding: Finding) -> pb.AuditFinding:
         problem=finding.problem,
         repaired=finding.repaired,
     )
-
-
-def _offset(token: str) -> int:
-    text = from_token(token) or "0"
-    if not _OFFSET.fullmatch(text):
-        raise no_token()
-    return int(text)

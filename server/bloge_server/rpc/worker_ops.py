@@ -49,6 +49,17 @@ class WorkerOps:
         return response
 
     @unary
+    async def GetWorker(self, request: pb.GetWorkerRequest) -> pb.GetWorkerResponse:
+        """Read one worker that was seen lately."""
+        checks = Checks()
+        namespace = checks.namespace(request.namespace)
+        worker_id = checks.name("worker_id", request.worker_id)
+        checks.done()
+        for found in await self._workers.read(namespace, [worker_id]):
+            return pb.GetWorkerResponse(worker=_info(found))
+        raise _not_seen(worker_id)
+
+    @unary
     async def DrainWorker(self, request: pb.DrainWorkerRequest) -> pb.DrainWorkerResponse:
         """Ask a worker to leave."""
         checks = Checks()
@@ -59,11 +70,15 @@ class WorkerOps:
 
         async def act() -> pb.DrainWorkerResponse:
             if not await self._workers.ask_to_leave(namespace, worker_id):
-                raise RemoteWorkersError(Reason.NOT_FOUND, f"no worker {worker_id!r} was seen within the last hour")
+                raise _not_seen(worker_id)
             return pb.DrainWorkerResponse()
 
         log = ActionLog(self._store)
         return await recorded(log, "DrainWorker", (namespace, worker_id), request, pb.DrainWorkerResponse, act)
+
+
+def _not_seen(worker_id: str) -> RemoteWorkersError:
+    return RemoteWorkersError(Reason.NOT_FOUND, f"no worker {worker_id!r} was seen within the last hour")
 
 
 def _info(worker: ListedWorker) -> pb.WorkerInfo:

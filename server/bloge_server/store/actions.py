@@ -1,16 +1,17 @@
 """What people did: recorded before it is done, and done once for each request id."""
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.store import keys
+from bloge_server.store.events import EventId
 from bloge_server.store.redis_store import RedisStore
 
 _KEPT = 10_000
 _REQUEST_SECONDS = 86_400
 _MARK_CHARS = 32
-_RECORDED = ("verb", "target", "actor", "reason", "request_id")
+_RECORDED = ("verb", "target", "actor", "reason", "request_id", "detail")
 
 
 class Action(NamedTuple):
@@ -25,6 +26,20 @@ class Action(NamedTuple):
     """Empty: the act is not protected against repetition."""
     content: bytes
     """The request; the same id with another content is a mistake."""
+    detail: str = ""
+    """The request, for people."""
+
+
+class RecordedAction(NamedTuple):
+    """An action as it was recorded."""
+
+    event_id: EventId
+    verb: str
+    target: str
+    actor: str
+    reason: str
+    request_id: str
+    detail: str
 
 
 class ActionLog:
@@ -47,11 +62,7 @@ class ActionLog:
             done = await self._done_before(action)
             if done is not None:
                 return done
-        words = [
-            part
-            for name in ("verb", "target", "actor", "reason", "request_id")
-            for part in (name, getattr(action, name))
-        ]
+        words = [part for name in _RECORDED for part in (name, getattr(action, name))]
         await self._store.command("XADD", keys.actions(action.namespace), "MAXLEN", "~", _KEPT, "*", *words)
         return None
 
@@ -60,6 +71,18 @@ class ActionLog:
         if action.request_id:
             key = keys.action_reply(action.namespace, action.request_id)
             await self._store.command("SET", key, _mark(action) + reply, "EX", _REQUEST_SECONDS)
+
+    async def latest(self, namespace: str, before: EventId | None, limit: int) -> list[RecordedAction]:
+        """Return recorded actions, latest first.
+
+        Args:
+            namespace: theirs.
+            before: only earlier ones than this; None for all.
+            limit: most actions.
+        """
+        start = "+" if before is None else f"({before}"
+        found = await self._store.command("XREVRANGE", keys.actions(namespace), start, "-", "COUNT", limit)
+        return [_recorded(entry_id, fields) for entry_id, fields in found]
 
     async def _done_before(self, action: Action) -> bytes | None:
         key = keys.action_reply(action.namespace, action.request_id)
@@ -75,6 +98,13 @@ class ActionLog:
                 f"request id {action.request_id!r} was used for another action; choose a new one",
             )
         return found[_MARK_CHARS:] if len(found) > _MARK_CHARS else None
+
+
+def _recorded(entry_id: bytes, fields: Any) -> RecordedAction:  # noqa: ANN401 - clients give a list or a mapping
+    words = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    return RecordedAction(
+        EventId.parse(entry_id.decode()), *(words.get(name.encode(), b"").decode() for name in _RECORDED)
+    )
 
 
 def _mark(action: Action) -> bytes:

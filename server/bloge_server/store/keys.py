@@ -6,6 +6,8 @@
 | `bloge:{<ns>}:topics` | SET | topics of a namespace, written before a topic's first enqueue |
 | `bloge:{<ns>}:actions` | STREAM | what people did, capped |
 | `bloge:{<ns>}:action:<request id>` | STRING | what an action with this request id answered, for a day |
+| `bloge:{<ns>}:run:<id>` | STRING | how far a long action has come, JSON; for a day |
+| `bloge:{<ns>}:run:<id>:stop` | STRING | it was asked to stop; for a day |
 | `bloge:{<ns>}:workers` | ZSET | worker id -> last seen, ms; for an hour |
 | `bloge:{<ns>}:worker-cards` | HASH | worker id -> what is known of the worker, JSON |
 | `bloge:{<ns>}:leaving-workers` | ZSET | worker id -> when it was asked to leave, ms; for a day |
@@ -19,6 +21,7 @@
 | `...:outbox:<reply group>` | ZSET | item id -> order of emission; outcomes not acknowledged |
 | `...:outboxes` | ZSET | reply group -> instant of its oldest outcome that is not acknowledged, ms |
 | `...:events` | STREAM | what happened to items, a line for each event; capped, for live views |
+| `...:throughput` | HASH | what happened lately, counted in slots of some seconds each |
 | `...:item:<id>` | HASH | the record |
 | `...:request:<id>` | STRING | what a claim with this request id returned, for 60 s |
 | `...:wake` | channel | sharded pub/sub: what changed |
@@ -118,6 +121,11 @@ def actions(namespace: str) -> str:
 def action_reply(namespace: str, request_id: str) -> str:
     """Return the key of an action's reply."""
     return f"bloge:{{{namespace}}}:action:{request_id}"
+
+
+def run(namespace: str, run_id: str) -> str:
+    """Return the key of how far a long action has come."""
+    return f"bloge:{{{namespace}}}:run:{run_id}"
 
 
 def workers(namespace: str) -> str:

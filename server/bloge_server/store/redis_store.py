@@ -203,13 +203,6 @@ class RedisStore:
         """Take a late output as the outcome: ADOPTED, WRONG_STATUS, NO_OUTPUT or NOT_FOUND."""
         return codec.acted(await self.run("adopt", namespace, worker_topic, [item_id, fence]))
 
-    async def list_dead(
-        self, namespace: str, worker_topic: str, *, since_ms: int, after_id: str, limit: int
-    ) -> list[tuple[int, str]]:
-        """Return (dead-letter time in ms, id), oldest first, from a position on."""
-        reply = await self.read("list_dead", namespace, worker_topic, [since_ms, after_id, limit])
-        return [(int(at), item_id.decode()) for at, item_id in zip(reply[::2], reply[1::2], strict=True)]
-
     async def topics(self, namespace: str) -> list[str]:
         """Return the topics of a namespace, by name."""
         return await self._members(keys.topics(namespace))

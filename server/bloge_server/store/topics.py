@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from bloge_server.domain.work_item import TopicLimits
-from bloge_server.store import keys
 from bloge_server.store.redis_store import RedisStore
 
 Setting = Literal["paused", "backlog_limit", "dead_letter_limit", "dead_letter_policy"]
@@ -57,10 +56,3 @@ async def configure(
     for name, value in settings.items():
         args.extend((name, "" if value is None else value))
     await store.read("configure", namespace, worker_topic, args)
-
-
-async def ids_in(store: RedisStore, namespace: str, worker_topic: str, index: str, start: int, limit: int) -> list[str]:
-    """Return ids from an index, in its order, from a position on."""
-    key = keys.topic_base(namespace, worker_topic) + index
-    found: list[bytes] = await store.command("ZRANGE", key, start, start + limit - 1)
-    return [member.decode() for member in found]

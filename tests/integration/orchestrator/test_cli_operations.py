@@ -240,3 +240,41 @@ def test_the_journal_goes_on_across_a_restart(tmp_path: Path) -> None:
         view.kill()
     assert "trying again" in errors
     assert "Traceback" not in errors
+
+
+def test_dead_letters_are_counted_by_error(bloge: Bloge, wire: Wire) -> None:
+    """The most first; those that nobody waits for are told apart."""
+    wire.put("a", "b", "c")
+    wire.fail(*wire.claim(2), kind="CudaError")
+    wire.fail(wire.claim_one(), kind="KeyError")
+    assert [row[:5] for row in rows(bloge("dead-letters", "count"))] == [
+        ["CudaError", "BUDGET_SPENT", TOPIC, "2", "0"],
+        ["KeyError", "BUDGET_SPENT", TOPIC, "1", "0"],
+    ]
+    (group,) = json.loads(bloge("dead-letters", "count", "--error-type", "KeyError", "--json").stdout)
+    assert (group["count"], group["settledCount"], group["lastItemId"]) == ("1", "0", "c")
+    assert "no dead letters match" in bloge("dead-letters", "count", "--error-type", "Nothing").stderr
+
+
+def test_actions_are_listed(bloge: Bloge, wire: Wire) -> None:
+    """Latest first, with who and why."""
+    assert "nobody did anything yet" in bloge("actions").stderr
+    wire.put("a")
+    bloge("topics", "pause", TOPIC, "--reason", "maintenance", "--actor", "Ada")
+    bloge("topics", "resume", TOPIC, "--reason", "over", "--actor", "Ada")
+    assert [row[1:5] for row in rows(bloge("actions"))] == [
+        ["ResumeTopic", TOPIC, "Ada", "over"],
+        ["PauseTopic", TOPIC, "Ada", "maintenance"],
+    ]
+    (action,) = json.loads(bloge("actions", "--max", "1", "--json").stdout)
+    assert action["verb"] == "ResumeTopic"
+
+
+def test_finished_items_and_those_of_a_worker_are_listed(bloge: Bloge, wire: Wire) -> None:
+    """By status; without one only what is open."""
+    wire.put("a", "b", "c")
+    wire.complete(wire.claim_one())
+    wire.claim(1, worker="w2")
+    assert [row[0] for row in rows(bloge("items", "list", TOPIC))] == ["c", "b"]
+    assert [row[0] for row in rows(bloge("items", "list", TOPIC, "--status", "done"))] == ["a"]
+    assert [row[0] for row in rows(bloge("items", "list", TOPIC, "--worker", "w2"))] == ["b"]

@@ -35,6 +35,24 @@ def test_pages_follow_one_another(wire: Wire, size: int) -> None:
     assert all(len(page) <= size for page in pages)
 
 
+def test_finished_items_are_listed_latest_first(wire: Wire) -> None:
+    """By how they ended, from the acknowledgement of their outcome; without a reply group at once."""
+    for item_id in ("a", "b", "c"):
+        wire.put(item_id)
+        wire.complete(wire.claim_one()) if item_id != "b" else wire.cancel("b")
+    assert listed(wire, status=work_item_pb2.WORK_ITEM_STATUS_DONE, page_size=1) == [["c"], ["a"], []]
+    assert listed(wire, status=work_item_pb2.WORK_ITEM_STATUS_CANCELLED) == [["b"]]
+
+
+def test_the_items_of_a_worker_are_listed(wire: Wire) -> None:
+    """Those that it holds."""
+    wire.put("a", "b", "c")
+    wire.claim(2, worker="w1")
+    wire.claim(1, worker="w2")
+    held = {"status": work_item_pb2.WORK_ITEM_STATUS_CLAIMED, "worker_id": "w2"}
+    assert listed(wire, **held) == [["c"]]
+
+
 def test_a_page_of_long_histories_fits_a_reply(wire: Wire) -> None:
     """A page ends before it is too large, and the next one goes on (promise L9)."""
     ids = [f"i{index:02}" for index in range(60)]

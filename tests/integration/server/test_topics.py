@@ -126,19 +126,6 @@ def test_items_are_listed_by_status(channel: grpc.Channel, namespace: str) -> No
     assert [item.item.item_id for item in [*first.items, *rest.items]] == ["1", "2", "3"]
 
 
-def test_a_status_without_a_list_is_refused(channel: grpc.Channel, namespace: str) -> None:
-    """Finished items stand in no list of their own; the refusal names the field."""
-    ops = ops_service_pb2_grpc.OpsServiceStub(channel)
-    with pytest.raises(grpc.RpcError) as refused:
-        ops.ListWorkItems(
-            ops_service_pb2.ListWorkItemsRequest(
-                namespace=namespace, worker_topic="t", status=work_item_pb2.WORK_ITEM_STATUS_DONE
-            )
-        )
-    (violation,) = from_rpc_error(refused.value).fields
-    assert violation.field == "status"
-
-
 def test_the_audit_streams_its_steps(channel: grpc.Channel, namespace: str) -> None:
     """A sound topic has no findings, and the last message says that it is the last."""
     _enqueue(channel, namespace, "t", *map(str, range(10)))

@@ -609,6 +609,56 @@ class ListWorkersResponse(_message.Message):
 Global___ListWorkersResponse: _TypeAlias = ListWorkersResponse  # noqa: Y015
 
 @_typing.final
+class GetWorkerRequest(_message.Message):
+    """Names a worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Optional. Empty means `default`."""
+    worker_id: _builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        worker_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWorkerRequest: _TypeAlias = GetWorkerRequest  # noqa: Y015
+
+@_typing.final
+class GetWorkerResponse(_message.Message):
+    """One worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> Global___WorkerInfo:
+        """The worker."""
+
+    def __init__(
+        self,
+        *,
+        worker: Global___WorkerInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWorkerResponse: _TypeAlias = GetWorkerResponse  # noqa: Y015
+
+@_typing.final
 class DrainWorkerRequest(_message.Message):
     """Names a worker to drain."""
 
@@ -668,6 +718,7 @@ class ListWorkItemsRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WORKER_ID_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Optional. Empty means `default`."""
     worker_topic: _builtins.str
@@ -678,6 +729,8 @@ class ListWorkItemsRequest(_message.Message):
     """Optional. 1 to 1000. Empty means 50."""
     page_token: _builtins.str
     """Optional. From the previous page's reply."""
+    worker_id: _builtins.str
+    """Optional. Only those that this worker holds or last held."""
     def __init__(
         self,
         *,
@@ -686,10 +739,11 @@ class ListWorkItemsRequest(_message.Message):
         status: _work_item_pb2.WorkItemStatus.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        worker_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "status", b"status", "worker_topic", b"worker_topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "status", b"status", "worker_id", b"worker_id", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -707,7 +761,7 @@ class ListWorkItemsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_work_item_pb2.WorkItem]:
-        """The items, without payloads and outputs."""
+        """The items, without payloads and outputs. There may be fewer than asked for, even none, before the last page."""
 
     def __init__(
         self,
@@ -890,6 +944,124 @@ class ListDeadLettersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDeadLettersResponse: _TypeAlias = ListDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class GroupDeadLettersRequest(_message.Message):
+    """Asks for counts of dead letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Optional. Empty means `default`."""
+    worker_topic: _builtins.str
+    """Optional. Empty means every topic of the namespace."""
+    page_token: _builtins.str
+    """Optional. From the previous reply: counts on where that one ended."""
+    @_builtins.property
+    def filter(self) -> Global___DeadLetterFilter:
+        """Optional. Empty means all. Without `item_ids`."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        worker_topic: _builtins.str = ...,
+        filter: Global___DeadLetterFilter | None = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "page_token", b"page_token", "worker_topic", b"worker_topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupDeadLettersRequest: _TypeAlias = GroupDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class GroupDeadLettersResponse(_message.Message):
+    """Counts of those dead letters that this call looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty once all have been counted."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetterGroup]:
+        """The groups, topic by topic. A later page may have more of the same group: add them up."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[Global___DeadLetterGroup] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupDeadLettersResponse: _TypeAlias = GroupDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class DeadLetterGroup(_message.Message):
+    """Dead letters of a topic that have the same reason and the same type of their last failure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ERROR_TYPE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    SETTLED_COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TIME_FIELD_NUMBER: _builtins.int
+    LAST_ITEM_ID_FIELD_NUMBER: _builtins.int
+    worker_topic: _builtins.str
+    """Their topic."""
+    reason: _work_item_pb2.DeadLetterReason.ValueType
+    """Their reason."""
+    error_type: _builtins.str
+    """Type of their last failure; empty if they never failed."""
+    count: _builtins.int
+    """How many there are."""
+    settled_count: _builtins.int
+    """How many of them have an outcome, so that a replay refuses them."""
+    last_item_id: _builtins.str
+    """Id of the last one, as an example."""
+    @_builtins.property
+    def first_time(self) -> _timestamp_pb2.Timestamp:
+        """When the first of them became a dead letter."""
+
+    @_builtins.property
+    def last_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last of them did."""
+
+    def __init__(
+        self,
+        *,
+        worker_topic: _builtins.str = ...,
+        reason: _work_item_pb2.DeadLetterReason.ValueType = ...,
+        error_type: _builtins.str = ...,
+        count: _builtins.int = ...,
+        settled_count: _builtins.int = ...,
+        first_time: _timestamp_pb2.Timestamp | None = ...,
+        last_time: _timestamp_pb2.Timestamp | None = ...,
+        last_item_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_time", b"first_time", "last_time", b"last_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "error_type", b"error_type", "first_time", b"first_time", "last_item_id", b"last_item_id", "last_time", b"last_time", "reason", b"reason", "settled_count", b"settled_count", "worker_topic", b"worker_topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadLetterGroup: _TypeAlias = DeadLetterGroup  # noqa: Y015
 
 @_typing.final
 class ReplayDeadLettersRequest(_message.Message):
@@ -1163,7 +1335,7 @@ class AuditRequest(_message.Message):
     """Optional. True: repair what can be repaired."""
     @_builtins.property
     def action(self) -> Global___Action:
-        """Optional."""
+        """Optional. Recorded for a repair."""
 
     def __init__(
         self,
@@ -1244,6 +1416,106 @@ class AuditFinding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditFinding: _TypeAlias = AuditFinding  # noqa: Y015
+
+@_typing.final
+class ListActionsRequest(_message.Message):
+    """Asks for what people did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Optional. Empty means `default`."""
+    page_size: _builtins.int
+    """Optional. 1 to 1000. Empty means 50."""
+    page_token: _builtins.str
+    """Optional. From the previous page's reply."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListActionsRequest: _TypeAlias = ListActionsRequest  # noqa: Y015
+
+@_typing.final
+class ListActionsResponse(_message.Message):
+    """A page of actions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedAction]:
+        """The actions, latest first."""
+
+    def __init__(
+        self,
+        *,
+        actions: _abc.Iterable[Global___RecordedAction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListActionsResponse: _TypeAlias = ListActionsResponse  # noqa: Y015
+
+@_typing.final
+class RecordedAction(_message.Message):
+    """An action, as it was recorded before it was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_TIME_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    verb: _builtins.str
+    """What was done: the name of a call, for example `ReplayDeadLetters`."""
+    target: _builtins.str
+    """What it was done to: a topic, a worker, or a topic and an item parted by a slash."""
+    detail: _builtins.str
+    """The request as JSON, without the action and without payloads; cut after 2000 characters."""
+    @_builtins.property
+    def action_time(self) -> _timestamp_pb2.Timestamp:
+        """When, by the store's clock."""
+
+    @_builtins.property
+    def action(self) -> Global___Action:
+        """Who did it and why."""
+
+    def __init__(
+        self,
+        *,
+        action_time: _timestamp_pb2.Timestamp | None = ...,
+        verb: _builtins.str = ...,
+        target: _builtins.str = ...,
+        action: Global___Action | None = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_time", b"action_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_time", b"action_time", "detail", b"detail", "target", b"target", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordedAction: _TypeAlias = RecordedAction  # noqa: Y015
 
 @_typing.final
 class TailJournalRequest(_message.Message):

@@ -69,6 +69,11 @@ class OpsServiceStub:
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListWorkersRequest.SerializeToString,
                 response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListWorkersResponse.FromString,
                 _registered_method=True)
+        self.GetWorker = channel.unary_unary(
+                '/bloge.remote_workers.v1.OpsService/GetWorker',
+                request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GetWorkerRequest.SerializeToString,
+                response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GetWorkerResponse.FromString,
+                _registered_method=True)
         self.DrainWorker = channel.unary_unary(
                 '/bloge.remote_workers.v1.OpsService/DrainWorker',
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.DrainWorkerRequest.SerializeToString,
@@ -89,6 +94,11 @@ class OpsServiceStub:
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListDeadLettersRequest.SerializeToString,
                 response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.GroupDeadLetters = channel.unary_unary(
+                '/bloge.remote_workers.v1.OpsService/GroupDeadLetters',
+                request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GroupDeadLettersRequest.SerializeToString,
+                response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GroupDeadLettersResponse.FromString,
+                _registered_method=True)
         self.ReplayDeadLetters = channel.unary_unary(
                 '/bloge.remote_workers.v1.OpsService/ReplayDeadLetters',
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ReplayDeadLettersRequest.SerializeToString,
@@ -108,6 +118,11 @@ class OpsServiceStub:
                 '/bloge.remote_workers.v1.OpsService/Audit',
                 request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditRequest.SerializeToString,
                 response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditResponse.FromString,
+                _registered_method=True)
+        self.ListActions = channel.unary_unary(
+                '/bloge.remote_workers.v1.OpsService/ListActions',
+                request_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListActionsRequest.SerializeToString,
+                response_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListActionsResponse.FromString,
                 _registered_method=True)
         self.TailJournal = channel.unary_stream(
                 '/bloge.remote_workers.v1.OpsService/TailJournal',
@@ -167,6 +182,13 @@ class OpsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWorker(self, request, context):
+        """Reads one worker of that list. NOT_FOUND if it is not listed. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DrainWorker(self, request, context):
         """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
         its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
@@ -176,7 +198,8 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkItems(self, request, context):
-        """Lists items of a topic by status. Changes nothing.
+        """Lists items of a topic by status: open ones in the order of their index, finished ones latest first. A finished item
+        is listed from the acknowledgement of its outcome until its retention is over. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +214,13 @@ class OpsServiceServicer:
 
     def ListDeadLetters(self, request, context):
         """Lists dead letters, oldest first. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GroupDeadLetters(self, request, context):
+        """Counts dead letters by topic, reason and error type, a bounded number in one call. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,6 +252,13 @@ class OpsServiceServicer:
     def Audit(self, request, context):
         """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
         for. Sends progress, then the findings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListActions(self, request, context):
+        """Lists what people did, latest first: about the last 10,000 actions of a namespace are kept. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +306,11 @@ def add_OpsServiceServicer_to_server(servicer, server):
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListWorkersRequest.FromString,
                     response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListWorkersResponse.SerializeToString,
             ),
+            'GetWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorker,
+                    request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GetWorkerRequest.FromString,
+                    response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GetWorkerResponse.SerializeToString,
+            ),
             'DrainWorker': grpc.unary_unary_rpc_method_handler(
                     servicer.DrainWorker,
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.DrainWorkerRequest.FromString,
@@ -289,6 +331,11 @@ def add_OpsServiceServicer_to_server(servicer, server):
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListDeadLettersRequest.FromString,
                     response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListDeadLettersResponse.SerializeToString,
             ),
+            'GroupDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.GroupDeadLetters,
+                    request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GroupDeadLettersRequest.FromString,
+                    response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GroupDeadLettersResponse.SerializeToString,
+            ),
             'ReplayDeadLetters': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayDeadLetters,
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ReplayDeadLettersRequest.FromString,
@@ -308,6 +355,11 @@ def add_OpsServiceServicer_to_server(servicer, server):
                     servicer.Audit,
                     request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditRequest.FromString,
                     response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditResponse.SerializeToString,
+            ),
+            'ListActions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListActions,
+                    request_deserializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListActionsRequest.FromString,
+                    response_serializer=bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListActionsResponse.SerializeToString,
             ),
             'TailJournal': grpc.unary_stream_rpc_method_handler(
                     servicer.TailJournal,
@@ -493,6 +545,33 @@ class OpsService:
             _registered_method=True)
 
     @staticmethod
+    def GetWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bloge.remote_workers.v1.OpsService/GetWorker',
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GetWorkerRequest.SerializeToString,
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GetWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DrainWorker(request,
             target,
             options=(),
@@ -601,6 +680,33 @@ class OpsService:
             _registered_method=True)
 
     @staticmethod
+    def GroupDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bloge.remote_workers.v1.OpsService/GroupDeadLetters',
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GroupDeadLettersRequest.SerializeToString,
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.GroupDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ReplayDeadLetters(request,
             target,
             options=(),
@@ -698,6 +804,33 @@ class OpsService:
             '/bloge.remote_workers.v1.OpsService/Audit',
             bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditRequest.SerializeToString,
             bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.AuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListActions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bloge.remote_workers.v1.OpsService/ListActions',
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListActionsRequest.SerializeToString,
+            bloge_dot_remote__workers_dot_v1_dot_ops__service__pb2.ListActionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

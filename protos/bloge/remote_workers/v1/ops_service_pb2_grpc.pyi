@@ -52,16 +52,22 @@ class OpsServiceStub:
     """
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkersRequest, _ops_service_pb2.ListWorkersResponse]
     """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing."""
+    GetWorker: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetWorkerRequest, _ops_service_pb2.GetWorkerResponse]
+    """Reads one worker of that list. NOT_FOUND if it is not listed. Changes nothing."""
     DrainWorker: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.DrainWorkerRequest, _ops_service_pb2.DrainWorkerResponse]
     """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
     its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
     """
     ListWorkItems: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkItemsRequest, _ops_service_pb2.ListWorkItemsResponse]
-    """Lists items of a topic by status. Changes nothing."""
+    """Lists items of a topic by status: open ones in the order of their index, finished ones latest first. A finished item
+    is listed from the acknowledgement of its outcome until its retention is over. Changes nothing.
+    """
     GetWorkItem: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetWorkItemRequest, _ops_service_pb2.GetWorkItemResponse]
     """Reads one item with its history and late outputs. NOT_FOUND if there is none. Changes nothing."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListDeadLettersRequest, _ops_service_pb2.ListDeadLettersResponse]
     """Lists dead letters, oldest first. Changes nothing."""
+    GroupDeadLetters: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GroupDeadLettersRequest, _ops_service_pb2.GroupDeadLettersResponse]
+    """Counts dead letters by topic, reason and error type, a bounded number in one call. Changes nothing."""
     ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ReplayDeadLettersRequest, _ops_service_pb2.ReplayDeadLettersResponse]
     """Puts dead letters back: new budgets, new place in the order, every earlier token superseded. Items whose node no
     longer waits are refused. Idempotent for equal request ids.
@@ -76,6 +82,8 @@ class OpsServiceStub:
     """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
     for. Sends progress, then the findings.
     """
+    ListActions: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListActionsRequest, _ops_service_pb2.ListActionsResponse]
+    """Lists what people did, latest first: about the last 10,000 actions of a namespace are kept. Changes nothing."""
     TailJournal: _grpc.UnaryStreamMultiCallable[_ops_service_pb2.TailJournalRequest, _ops_service_pb2.TailJournalResponse]
     """Reads what happened to items of a topic, or of a whole namespace, in the order in which it happened, and goes on
     with what happens if asked to. For live views: only so many events of a topic are kept, and those of a busy one are
@@ -106,16 +114,22 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     ListWorkers: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkersRequest, _ops_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
     """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing."""
+    GetWorker: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetWorkerRequest, _ops_service_pb2.GetWorkerResponse]  # type: ignore[assignment]
+    """Reads one worker of that list. NOT_FOUND if it is not listed. Changes nothing."""
     DrainWorker: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.DrainWorkerRequest, _ops_service_pb2.DrainWorkerResponse]  # type: ignore[assignment]
     """Asks a worker to take no new items and to leave: whatever server it is at, and after a reconnect again. It is told on
     its stream, or with its next Claim. NOT_FOUND if it is not listed. Idempotent.
     """
     ListWorkItems: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListWorkItemsRequest, _ops_service_pb2.ListWorkItemsResponse]  # type: ignore[assignment]
-    """Lists items of a topic by status. Changes nothing."""
+    """Lists items of a topic by status: open ones in the order of their index, finished ones latest first. A finished item
+    is listed from the acknowledgement of its outcome until its retention is over. Changes nothing.
+    """
     GetWorkItem: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetWorkItemRequest, _ops_service_pb2.GetWorkItemResponse]  # type: ignore[assignment]
     """Reads one item with its history and late outputs. NOT_FOUND if there is none. Changes nothing."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListDeadLettersRequest, _ops_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Lists dead letters, oldest first. Changes nothing."""
+    GroupDeadLetters: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GroupDeadLettersRequest, _ops_service_pb2.GroupDeadLettersResponse]  # type: ignore[assignment]
+    """Counts dead letters by topic, reason and error type, a bounded number in one call. Changes nothing."""
     ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ReplayDeadLettersRequest, _ops_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
     """Puts dead letters back: new budgets, new place in the order, every earlier token superseded. Items whose node no
     longer waits are refused. Idempotent for equal request ids.
@@ -130,6 +144,8 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
     for. Sends progress, then the findings.
     """
+    ListActions: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListActionsRequest, _ops_service_pb2.ListActionsResponse]  # type: ignore[assignment]
+    """Lists what people did, latest first: about the last 10,000 actions of a namespace are kept. Changes nothing."""
     TailJournal: _aio.UnaryStreamMultiCallable[_ops_service_pb2.TailJournalRequest, _ops_service_pb2.TailJournalResponse]  # type: ignore[assignment]
     """Reads what happened to items of a topic, or of a whole namespace, in the order in which it happened, and goes on
     with what happens if asked to. For live views: only so many events of a topic are kept, and those of a busy one are
@@ -195,6 +211,14 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists workers seen within the last hour, by id. What a session knows of its worker is up to 10 s old. Changes nothing."""
 
     @_abc_1.abstractmethod
+    def GetWorker(
+        self,
+        request: _ops_service_pb2.GetWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.GetWorkerResponse, _abc.Awaitable[_ops_service_pb2.GetWorkerResponse]]:
+        """Reads one worker of that list. NOT_FOUND if it is not listed. Changes nothing."""
+
+    @_abc_1.abstractmethod
     def DrainWorker(
         self,
         request: _ops_service_pb2.DrainWorkerRequest,
@@ -210,7 +234,9 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.ListWorkItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ListWorkItemsResponse, _abc.Awaitable[_ops_service_pb2.ListWorkItemsResponse]]:
-        """Lists items of a topic by status. Changes nothing."""
+        """Lists items of a topic by status: open ones in the order of their index, finished ones latest first. A finished item
+        is listed from the acknowledgement of its outcome until its retention is over. Changes nothing.
+        """
 
     @_abc_1.abstractmethod
     def GetWorkItem(
@@ -227,6 +253,14 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_ops_service_pb2.ListDeadLettersResponse]]:
         """Lists dead letters, oldest first. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def GroupDeadLetters(
+        self,
+        request: _ops_service_pb2.GroupDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.GroupDeadLettersResponse, _abc.Awaitable[_ops_service_pb2.GroupDeadLettersResponse]]:
+        """Counts dead letters by topic, reason and error type, a bounded number in one call. Changes nothing."""
 
     @_abc_1.abstractmethod
     def ReplayDeadLetters(
@@ -265,6 +299,14 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Walks a topic, or all, in bounded steps and proves that each item stands in exactly the indexes that its status asks
         for. Sends progress, then the findings.
         """
+
+    @_abc_1.abstractmethod
+    def ListActions(
+        self,
+        request: _ops_service_pb2.ListActionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_service_pb2.ListActionsResponse, _abc.Awaitable[_ops_service_pb2.ListActionsResponse]]:
+        """Lists what people did, latest first: about the last 10,000 actions of a namespace are kept. Changes nothing."""
 
     @_abc_1.abstractmethod
     def TailJournal(
