@@ -68,6 +68,10 @@ test-browser: $(VENV)/.browser ## Look at every page of the Ops Console with hea
 chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and check every promise on what was recorded
 	@PYTHONPATH=tests $(BIN)/python -m chaos --duration $${DURATION:-60} $${SEED:+--seed $$SEED}
 
+.PHONY: test-crash
+test-crash: install ## Kill an orchestrator at every boundary of an execution; another must end it as if nothing had been
+	@PYTHONPATH=tests $(BIN)/python -m crash $(ARGS)
+
 .PHONY: verify
 verify: install ## Check style, types, imports and generated files; changes nothing
 	@$(BIN)/ruff format --check --quiet $(SOURCES)

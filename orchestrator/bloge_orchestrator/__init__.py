@@ -6,6 +6,7 @@ from bloge_orchestrator.compiler import check_source, compile_file, compile_sour
 from bloge_orchestrator.diagnostics import Diagnostic, GraphInvalid, Severity, Stage
 from bloge_orchestrator.errors import (
     ControlPlaneUnreachableError,
+    ExecutionLostError,
     InvalidAddressError,
     InvalidExecutionError,
     OrchestratorError,
@@ -15,9 +16,11 @@ from bloge_orchestrator.execution.failure import NodeError
 from bloge_orchestrator.execution.result import ExecutionResult, NodeResult
 from bloge_orchestrator.execution.state import NodeStatus
 from bloge_orchestrator.graph import GraphSpec, NodeKind, NodeSpec, RetryPolicy
+from bloge_orchestrator.handle import ExecutionHandle, ExecutionInfo
 from bloge_orchestrator.operators import ExecutionContext, OperatorContext, OperatorRegistry
 from bloge_orchestrator.orchestrator import Orchestrator
 from bloge_orchestrator.remote import RemoteWorkerOperator
+from bloge_orchestrator.serving import Serving
 
 __all__ = [
     "Body",
@@ -27,6 +30,9 @@ __all__ = [
     "Diagnostic",
     "Event",
     "ExecutionContext",
+    "ExecutionHandle",
+    "ExecutionInfo",
+    "ExecutionLostError",
     "ExecutionResult",
     "ExecutionStatus",
     "GraphBuilder",
@@ -45,6 +51,7 @@ __all__ = [
     "OrchestratorError",
     "RemoteWorkerOperator",
     "RetryPolicy",
+    "Serving",
     "Severity",
     "Stage",
     "check_source",

@@ -1,7 +1,5 @@
 """The asynchronous client of the server."""
 
-import asyncio
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,10 +15,11 @@ from bloge.remote_workers.status import from_rpc_error, from_status
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import ops_service_pb2_grpc, work_item_pb2, work_item_service_pb2_grpc
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
-from bloge_orchestrator.backoff import FullJitter
 from bloge_orchestrator.errors import InvalidAddressError
+from bloge_orchestrator.execution_client import ExecutionClient
 from bloge_orchestrator.operations_client import OperationsClient
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeWatch
+from bloge_orchestrator.patience import PASSING, Patience
 from bloge_orchestrator.telling import told
 
 DEFAULT_ADDRESS = "127.0.0.1:7070"
@@ -48,12 +47,7 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
-_PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.SERVER_DRAINING, Reason.BACKLOG_FULL})
-"""Refusals that time mends."""
-
 _Specs = Sequence[work_item_pb2.WorkItemSpec]
-
-_log = logging.getLogger("bloge_orchestrator")
 
 
 def checked_address(address: str) -> str:
@@ -89,6 +83,7 @@ class ControlPlane:
         self._items = work_item_service_pb2_grpc.WorkItemServiceStub(self._channel)
         self._ops = ops_service_pb2_grpc.OpsServiceStub(self._channel)
         self.outcomes = OutcomeWatch(self._items, self._random)
+        self.executions = ExecutionClient(self._channel, self.address)
         self.operations = OperationsClient(self._channel, self.address)
 
     async def __aenter__(self) -> Self:
@@ -127,22 +122,30 @@ class ControlPlane:
             For each item, in order, why it was refused for good; None if it is there, new or from before.
 
         """
-        refusals: list[RemoteWorkersError | None] = []
-        for batch in _batches(items):
-            refusals += await self._enqueue_batch(namespace, batch)
-        return refusals
-
-    async def _enqueue_batch(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
-        backoff = FullJitter(self._random)
-        refusals = await self._enqueue_once(namespace, batch)
-        while waiting := {index: error for index, error in enumerate(refusals) if error and error.reason in _PASSING}:
-            await self._pause(backoff, next(iter(waiting.values())))
-            again = await self._enqueue_once(namespace, [batch[index] for index in waiting])
+        patience = Patience("work items cannot be enqueued", self._random)
+        refusals = await self.try_enqueue(namespace, items)
+        while waiting := {index: error for index, error in enumerate(refusals) if error and error.reason in PASSING}:
+            await patience.wait(next(iter(waiting.values())))
+            again = await self.try_enqueue(namespace, [items[index] for index in waiting])
             for index, refusal in zip(waiting, again, strict=True):
                 refusals[index] = refusal
         return refusals
 
-    async def _enqueue_once(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
+    async def try_enqueue(self, namespace: str, items: _Specs) -> list[RemoteWorkersError | None]:
+        """Enqueue work items, trying once.
+
+        Args:
+            namespace: Their namespace.
+            items: Any number.
+
+        Returns:
+            For each item, in order, why it was refused; None if it is there, new or from before. A server that does not
+            answer is STORE_UNAVAILABLE.
+
+        """
+        return [refusal for batch in _batches(items) for refusal in await self._try_batch(namespace, batch)]
+
+    async def _try_batch(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
         request = pb.EnqueueRequest(namespace=namespace, items=batch)
         try:
             response = await self._items.Enqueue(request, timeout=_CALL_SECONDS)
@@ -150,16 +153,11 @@ class ControlPlane:
             refusal = from_rpc_error(error)
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 refusal = RemoteWorkersError(Reason.STORE_UNAVAILABLE, f"no answer within {_CALL_SECONDS:g} s")
-            if len(batch) == 1 or refusal.reason in _PASSING:
+            if len(batch) == 1 or refusal.reason in PASSING:
                 return [refusal for _ in batch]
             # One bad item refuses a whole request: find it, and spare the others.
-            return [found for item in batch for found in await self._enqueue_once(namespace, [item])]
+            return [found for item in batch for found in await self._try_batch(namespace, [item])]
         return [from_status(each.error) if each.HasField("error") else None for each in response.results]
-
-    async def _pause(self, backoff: FullJitter, cause: RemoteWorkersError) -> None:
-        delay = max(backoff.next_delay(), cause.retry_delay_seconds or 0.0)
-        _log.warning("work items cannot be enqueued for now: %s; trying again in %.1f s", cause, delay)
-        await asyncio.sleep(delay)
 
     async def get(self, item: ItemRef) -> work_item_pb2.WorkItem:
         """Read one item with its history.

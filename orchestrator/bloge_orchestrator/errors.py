@@ -31,3 +31,29 @@ class InvalidAddressError(OrchestratorError):
 
 class InvalidExecutionError(OrchestratorError):
     """An execution cannot begin as it was asked for; the message names the argument and the fix."""
+
+
+class FencedOffError(OrchestratorError):
+    """An execution has another owner by now; this process must stop running it at once.
+
+    Args:
+        execution_id: the execution.
+        cause: the server's words.
+    """
+
+    def __init__(self, execution_id: str, cause: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(f"execution {execution_id} is not this process's any more: {cause}")
+
+
+class ExecutionLostError(OrchestratorError):
+    """An execution has ended without an end in its journal.
+
+    Args:
+        execution_id: the execution.
+        cause: what is known.
+    """
+
+    def __init__(self, execution_id: str, cause: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(f"execution {execution_id} has no result: {cause}")

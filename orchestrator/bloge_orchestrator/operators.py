@@ -1,5 +1,6 @@
 """Operators that run inside the orchestrator's own process, and the registry a graph is compiled against."""
 
+import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -45,10 +46,25 @@ class ExecutionContext:
 
 @dataclass(frozen=True, slots=True)
 class OperatorContext:
-    """What a local operator may know besides its input: where it runs, and which attempt this is (from 1)."""
+    """What a local operator may know besides its input.
+
+    It runs at least once: an attempt that was under way when its process died is made again, by another process, with
+    the same number.
+    """
 
     execution: ExecutionContext
+    """Where it runs."""
     attempt: int
+    """Number of the attempt, from 1."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """Names what the node does, the same in every attempt and every process, for systems that know such keys.
+
+        At most 64 characters; nodes of other executions, and of other items of a foreach, have others.
+        """
+        name = f"{self.execution.execution_id}/{self.execution.node_id}"
+        return hashlib.sha256(name.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from random import Random
@@ -60,6 +61,7 @@ class WatchState:
         self._wanted: dict[OutcomeSource, Deliver] = {}
         self._added: dict[OutcomeSource, None] = {}
         self._removed: dict[OutcomeSource, None] = {}
+        self._caught_up: set[OutcomeSource] = set()
         self._acknowledged: deque[ItemRef] = deque(maxlen=_REMEMBERED)
         self._unsent: deque[ItemRef] = deque()
 
@@ -73,11 +75,13 @@ class WatchState:
         self._wanted[source] = deliver
         self._removed.pop(source, None)
         self._added[source] = None
+        self._caught_up.discard(source)
 
     def remove(self, source: OutcomeSource) -> None:
         """Watch a source no more."""
         if self._wanted.pop(source, None) is None:
             return
+        self._caught_up.discard(source)
         if source in self._added:
             del self._added[source]
         else:
@@ -89,8 +93,21 @@ class WatchState:
             self._acknowledged.append(item)
             self._unsent.append(item)
 
+    def catch_up(self, sources: Iterable[OutcomeSource]) -> None:
+        """Note that all outcomes that were there when a source was added have come."""
+        self._caught_up.update(source for source in sources if source in self._wanted)
+
+    def has_caught_up(self, source: OutcomeSource) -> bool:
+        """Tell whether a source has brought what was there when it was added to this stream."""
+        return source in self._caught_up
+
+    def is_unsaid(self, source: OutcomeSource) -> bool:
+        """Tell whether the server has not been told of a source yet."""
+        return source in self._added
+
     def reconnected(self) -> None:
         """Forget what an earlier stream was told: it may not have arrived."""
+        self._caught_up.clear()
         self._added = dict.fromkeys(self._wanted)
         self._removed.clear()
         self._unsent = deque(self._acknowledged)
@@ -141,6 +158,9 @@ class OutcomeWatch:
         self._news = asyncio.Event()
         self._backoff = FullJitter(random)
         self._closing = False
+        self._awaited: dict[OutcomeSource, asyncio.Future[None]] = {}
+        """Who waits for a source to catch up."""
+        self._last_marker: OutcomeSource | None = None
         self._task: asyncio.Task[None] | None = None
 
     def add(self, source: OutcomeSource, deliver: Deliver) -> None:
@@ -150,15 +170,43 @@ class OutcomeWatch:
             self._task = asyncio.create_task(self._keep_up(), name="bloge-outcome-watch")
         self._news.set()
 
-    def remove(self, source: OutcomeSource) -> None:
-        """Watch a source no more."""
-        self._state.remove(source)
-        self._news.set()
+    def remove(self, source: OutcomeSource, deliver: Deliver) -> None:
+        """Watch a source no more, unless somebody else has begun to take its outcomes."""
+        if self._state.sources.get(source) is deliver:
+            self._state.remove(source)
+            self._news.set()
 
     def acknowledge(self, items: Iterable[ItemRef]) -> None:
         """Tell the server, now or when it is there again, that outcomes are recorded."""
         self._state.acknowledge(items)
         self._news.set()
+
+    async def settle(self, sources: Sequence[OutcomeSource]) -> None:
+        """Return once these sources have brought what was there, and every acknowledgement so far has arrived.
+
+        Waits for a server that is away.
+        """
+        for source in sources:
+            await self._caught_up(source)
+        if sources:
+            marker = self._marker(sources[0])
+            await self._caught_up(marker)
+            self.remove(marker, _ignore)
+
+    def _marker(self, like: OutcomeSource) -> OutcomeSource:
+        """Watch a source of nothing: the server takes frames in order, so it is caught up after all that was said.
+
+        One that is not on its way yet serves everybody: acknowledgements go before it.
+        """
+        if self._last_marker is None or not self._state.is_unsaid(self._last_marker):
+            self._last_marker = like._replace(reply_group=f"settled-{uuid.uuid4()}")
+            self.add(self._last_marker, _ignore)
+        return self._last_marker
+
+    async def _caught_up(self, source: OutcomeSource) -> None:
+        if not self._state.has_caught_up(source):
+            waiting = self._awaited.setdefault(source, asyncio.get_running_loop().create_future())
+            await asyncio.shield(waiting)
 
     async def close(self) -> None:
         """Send what is left to be said and end the stream; gives up after 5 s."""
@@ -196,6 +244,7 @@ class OutcomeWatch:
                 self._backoff.reset()
                 for outcome in response.outcomes:
                     self._deliver(outcome)
+                self._catch_up(response.caught_up)
         finally:
             call.cancel()
             writing.cancel()
@@ -212,6 +261,14 @@ class OutcomeWatch:
                 return
             await self._news.wait()
 
+    def _catch_up(self, told: Iterable[pb.OutcomeSource]) -> None:
+        sources = [OutcomeSource(each.namespace, each.worker_topic, each.reply_group) for each in told]
+        self._state.catch_up(sources)
+        for source in sources:
+            waiting = self._awaited.pop(source, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
     def _deliver(self, outcome: work_item_pb2.Outcome) -> None:
         source = OutcomeSource(outcome.item.namespace, outcome.item.worker_topic, outcome.reply_group)
         deliver = self._state.sources.get(source)
@@ -221,3 +278,7 @@ class OutcomeWatch:
             deliver(outcome)
         except Exception:  # noqa: BLE001 - one outcome that cannot be taken must not hold up those of other executions
             _log.exception("the outcome of work item %s cannot be taken; it stays unacknowledged", outcome.item.item_id)
+
+
+def _ignore(_: work_item_pb2.Outcome) -> None:
+    """Take nothing: a marker has no outcomes."""

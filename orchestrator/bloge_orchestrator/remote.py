@@ -8,9 +8,12 @@ from bloge_orchestrator.durations import iso_duration
 from bloge_orchestrator.graph import NodeSpec, OnDeadLetter, RetryPolicy
 from bloge_orchestrator.operators import ExecutionContext, Json
 
+MAX_ENVELOPE_BYTES = 1_310_720
+"""The largest payload that a server can be set to take."""
+
 
 class EnvelopeError(ValueError):
-    """An envelope cannot be written: the input is not plain JSON, or the creation time has no time zone."""
+    """An envelope cannot be written: its input is not plain JSON or too large, or its time has no time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class RemoteWorkerOperator:
             created_at: The instant of creation, with its time zone; written in UTC with milliseconds.
 
         Raises:
-            EnvelopeError: If `node_input` is not plain JSON or `created_at` has no time zone.
+            EnvelopeError: If `node_input` is not plain JSON or too large, or `created_at` has no time zone.
 
         """
         members = {
@@ -54,9 +57,15 @@ class RemoteWorkerOperator:
             "createdAt": _instant(created_at),
         }
         try:
-            return json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            envelope = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise EnvelopeError(f"input of {execution_context.node_id} is not plain JSON: {error}") from error
+        if len(envelope) > MAX_ENVELOPE_BYTES:
+            raise EnvelopeError(
+                f"input of {execution_context.node_id}: with it the envelope has {len(envelope)} bytes, and no server"
+                f" takes more than {MAX_ENVELOPE_BYTES}; keep large data elsewhere and pass a reference"
+            )
+        return envelope
 
 
 def _retry_policy(retry: RetryPolicy) -> dict[str, Json]:

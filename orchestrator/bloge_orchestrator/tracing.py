@@ -1,4 +1,4 @@
-"""Spans of executions and of the items that they enqueue, where OpenTelemetry is installed and set up."""
+"""Spans of starts of executions and of the items that they enqueue, where OpenTelemetry is installed and set up."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bloge.remote_workers import tracing
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge.remote_workers.tracing import item_attributes
+from bloge.remote_workers.v1 import execution_service_pb2
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 
 if TYPE_CHECKING:
@@ -16,12 +17,14 @@ _COMPONENT = "bloge_orchestrator"
 
 
 @contextmanager
-def execution_span(graph_name: str) -> Iterator[None]:
-    """Have everything inside come below one span: an execution's, or its share that runs in this process."""
+def start_span(request: execution_service_pb2.StartRequest) -> Iterator[None]:
+    """Have the call that starts an execution be a span, below which the execution's own come, whoever owns it."""
     if not tracing.INSTALLED:
         yield
         return
-    with tracing.current(tracing.begin(_COMPONENT, f"execute {graph_name}", "INTERNAL")):
+    with tracing.current(tracing.begin(_COMPONENT, f"start {request.graph_name}", "PRODUCER")):
+        if (carried := tracing.traced_by()) is not None:
+            request.trace_context.CopyFrom(carried)
         yield
 
 

@@ -25,6 +25,7 @@ from bloge_server.http.gateway.calls import Calls
 from bloge_server.http.server import OFF, HttpServer
 from bloge_server.rpc import server as rpc_server
 from bloge_server.rpc.boundary import InProcess
+from bloge_server.rpc.execution_service import ExecutionService
 from bloge_server.rpc.ops_service import OpsService
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.work_stream import StreamSettings
@@ -32,7 +33,9 @@ from bloge_server.rpc.worker_service import WorkerService
 from bloge_server.services.cancels import CancelWatch
 from bloge_server.services.depths import Depths
 from bloge_server.services.event_feed import EventFeed
+from bloge_server.services.executions import Executions
 from bloge_server.services.heralds import Herald, Heralds
+from bloge_server.services.journaling import Journaling
 from bloge_server.services.outcomes import Outcomes
 from bloge_server.services.presence import Presence
 from bloge_server.services.readiness import Readiness
@@ -73,8 +76,10 @@ class App:
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
-        self._sweeper = Sweeper(self.store.sweep_each, self.store.together, probe=self._probe)
         self._outcomes = Outcomes(self.store)
+        executions = Executions(self.store, self._outcomes)
+        self._journaling = Journaling(self.store, executions, self._know)
+        self._sweeper = Sweeper(executions.sweep, self.store.together, probe=self._probe)
         self._pump = ClaimPump(self.store, self._know)
         stream_settings = StreamSettings(
             lease_ms=int(settings.lease_seconds * 1000),
@@ -90,8 +95,15 @@ class App:
         work_items = WorkItemService(self.store, self._outcomes, self._cancels, self._know, settings.max_payload_bytes)
         feed = EventFeed(self.store, keeps_any=settings.journal_events > 0)
         operations = OpsService(self.store, settings.max_payload_bytes, feed)
+        graphs = ExecutionService(
+            executions,
+            self._journaling,
+            self._know,
+            lease_ms=stream_settings.lease_ms,
+            max_payload_bytes=settings.max_payload_bytes,
+        )
         self._server, self._health = rpc_server.build(
-            self._workers, work_items, operations, shared_port=settings.processes > 1
+            self._workers, work_items, graphs, operations, shared_port=settings.processes > 1
         )
         self._runs = Runs(RunBook(self.store))
         self._readiness = Readiness(self.store.ping)
@@ -121,6 +133,8 @@ class App:
         heralds.on(Herald.DONE, self._outcomes.done)
         heralds.on(Herald.STOP, sessions.stop_handler)
         heralds.on(Herald.STOP, self._cancels.heard)
+        heralds.on(Herald.CANCEL, sessions.ask_to_cancel)
+        heralds.on(Herald.JOURNAL, self._journaling.heralded)
         heralds.on(Herald.SESSION, sessions.opened_elsewhere)
         heralds.on(Herald.LEAVE, self._presence.heralded)
         self._presence.watch(sessions.cards, sessions.tell_to_leave)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from bloge_server import config
 from bloge_server.config import Settings
 from bloge_server.store import connection, embedded
-from bloge_server.store.audit import Auditor, Finding
+from bloge_server.store.audit import Auditor
+from bloge_server.store.findings import Finding
 from bloge_server.store.redis_store import RedisStore
 
 _PROGRESS_EVERY = 100_000

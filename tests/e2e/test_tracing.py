@@ -102,14 +102,14 @@ def far(operator: str, settings: str = "") -> str:
 
 
 async def execute(address: str, operator: str, extra: str = "") -> tuple[str, dict[str, ReadableSpan]]:
-    """Run a graph of one remote node inside a span; return the output's JSON and the trace's spans by name."""
+    """Run a graph of one remote node inside a span; return the output as JSON, and the first span of each name."""
     exporter = spans.exporter()
     async with working(address), Orchestrator(address) as orchestrator:
         with TRACER.start_as_current_span("app") as app:
             result = await orchestrator.run(compiled(far(operator, extra)))
         trace_id = app.get_span_context().trace_id
     assert exporter.get_finished_spans()
-    found = {span.name: span for span in spans.finished(trace_id)}
+    found = {span.name: span for span in reversed(spans.finished(trace_id))}
     return json.dumps(result.outputs.get("far")), found
 
 
@@ -127,7 +127,7 @@ async def test_every_step_is_a_span_below_the_one_before(address: str, operator:
     """From the caller's own span to the handler's own span, and to the report that the server accepted."""
     output, found = await execute(address, operator)
     assert output == "2"
-    above = [f"run {operator}", "claim far", "enqueue far", "execute g", "app"]
+    above = [f"run {operator}", "claim far", "enqueue far", "run g", "claim executions", "start g", "app"]
     assert chain(found, "user work") == ["user work", *above]
     assert chain(found, "complete") == ["complete", *above]
     run = found[f"run {operator}"]

@@ -81,6 +81,7 @@ ORDER = st.builds(
     max_bytes=one_of(1000, 1000, 20),
     any_size=one_of(1, 1, 0).map(bool),
     request_id=one_of("", "", "", "r1", "r2", "r3"),
+    item_id=one_of("", "", "", "a", "b"),
 )
 
 

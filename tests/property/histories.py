@@ -324,8 +324,10 @@ class Histories(RuleBasedStateMachine):
     @when(is_due)
     @rule(by=BY)
     def sweep(self, by: By) -> None:
-        """Do what is due."""
-        self.call(by, "sweep")
+        """Do what is due; executions go in a step of their own, after their journals."""
+        self.steps += 1
+        if ended := self.pair.call(by, "sweep").ended_executions:
+            self.pair.purge(by, ended)
 
     @when(never)
     @rule()

@@ -10,6 +10,7 @@ from bloge_server.domain.lifecycle import Status
 from bloge_server.domain.work_item import Acted, Claimed, ClaimOrder, SweepResult, TopicLimits
 from bloge_server.store import scripts, topics
 from bloge_server.store.connection import Client
+from bloge_server.store.execution_items import purge_items
 from bloge_server.store.redis_store import RedisStore
 
 from . import comparing, reading
@@ -116,6 +117,13 @@ class Pair:
         """Pause, resume or limit the topic."""
         self._do(topics.configure(self._stores[by.server], self.namespace, TOPIC, settings))
         self.model.configure(settings.items())
+
+    def purge(self, by: By, item_ids: Sequence[str]) -> None:
+        """Remove executions that a sweep has found past their retention."""
+        self._do(purge_items(self._stores[by.server], self.namespace, TOPIC, item_ids))
+        self.model.purge(item_ids)
+        self.seen = self._do(reading.read(self._place.client, self._base, self.ids))
+        assert not comparing.differences(self.seen, self.model)
 
     def audit(self) -> list[Any]:
         """Return what the audit of the latest release finds; it must be nothing."""

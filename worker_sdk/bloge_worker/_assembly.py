@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import inf
 from random import Random
 
+from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker._core import WorkerCore
 from bloge_worker._dispatcher import Dispatcher, make_executors
 from bloge_worker._executors import AsyncExecutor
@@ -71,6 +72,11 @@ class Engine:
     def start(self) -> None:
         """Start to work."""
         self._keeper.start()
+
+    def adopt(self, lease: lease_pb2.Lease, claimed_at: float) -> None:
+        """Take a lease that was claimed elsewhere."""
+        core = self._core
+        self._inbox.post(lambda _: core.holdings.adopted(lease, claimed_at, draining=core.is_draining))
 
     def drain(self, grace: float) -> None:
         """Begin to drain with a grace in seconds. Idempotent."""

@@ -93,7 +93,7 @@ class WorkerCore:
             case "verdicts":
                 self.holdings.judged(response.verdicts.verdicts, now)
             case "cancels":
-                self.holdings.cancelled(response.cancels.cancels)
+                self.holdings.cancelled(response.cancels)
             case "welcome":
                 self._welcomed(session, response.welcome, now)
             case "ping":
@@ -105,7 +105,7 @@ class WorkerCore:
 
     def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
-        self.holdings.finished(held, report, now)
+        self.holdings.finished(held, report, now, draining=self._drain.begun)
 
     def progressed(self, held: HeldLease, details: bytes) -> None:
         """Take progress of a handler."""
@@ -182,7 +182,7 @@ class WorkerCore:
             self._effects.unary = self._twin.take(self.holdings, now)
         effects, self._effects = self._effects, Effects()
         effects.starts = starts
-        effects.cancels, self.holdings.cancels = self.holdings.cancels, []
+        self.holdings.hand_over(effects)
         return effects
 
     def _flush_reports(self, session: Session, now: float) -> None:

@@ -78,14 +78,19 @@ class Dispatcher:
         for executor, runs in shares.items():
             executor.start(runs)
 
-    def cancel(self, held: HeldLease, reason: str) -> None:
-        """Stop the run of a lease that is over."""
-        run = self._runs.get(held)
-        if run is None:
-            return
-        log_stop(run, reason, self._clock())
-        run.cancellation.cancel(reason)
-        self._executors[run.handler].cancel(run)
+    def stop(self, leases: list[tuple[HeldLease, str]]) -> None:
+        """Stop the runs of leases that are over, each with why."""
+        for held, reason in leases:
+            if (run := self._runs.get(held)) is not None:
+                log_stop(run, reason, self._clock())
+                run.cancellation.cancel(reason)
+                self._executors[run.handler].cancel(run)
+
+    def ask(self, leases: list[HeldLease]) -> None:
+        """Ask the handlers of executions to cancel them."""
+        for held in leases:
+            if (run := self._runs.get(held)) is not None:
+                run.cancellation.ask()
 
     def forget(self, run: Run) -> None:
         """Drop a run that has ended."""

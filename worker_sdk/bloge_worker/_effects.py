@@ -27,6 +27,8 @@ class Effects:
     """Sessions to open a stream for."""
     cancels: list[tuple[HeldLease, str]] = field(default_factory=list)
     """Handlers to stop, and why."""
+    asks: list[HeldLease] = field(default_factory=list)
+    """Executions whose handlers are to cancel them."""
     frames: list[tuple[int, work_stream_pb2.WorkRequest]] = field(default_factory=list)
     """Frames to send, with their session."""
     unary: list[work_stream_pb2.Reports] = field(default_factory=list)

@@ -7,6 +7,7 @@ from random import Random
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._durations import seconds_of
+from bloge_worker._effects import Effects
 from bloge_worker._leases import ATTEMPT_TIMEOUT, DRAINING, HeldLease, LeaseBook
 from bloge_worker._reports import NOT_JUDGED, Beat, ReportBook
 from bloge_worker._session import Session
@@ -31,7 +32,7 @@ _WORTH_REPORTING = frozenset(
 class Holdings:
     """Leases that run and reports without a verdict.
 
-    `starts` and `cancels` collect what the shell is to do.
+    `starts`, `cancels` and `asks` collect what the shell is to do.
 
     Args:
         random: gives the jitter of heartbeats.
@@ -44,6 +45,7 @@ class Holdings:
         self.failed = 0
         self.starts: list[HeldLease] = []
         self.cancels: list[tuple[HeldLease, str]] = []
+        self.asks: list[HeldLease] = []
         self._progressed: dict[HeldLease, None] = {}
 
     @property
@@ -55,6 +57,11 @@ class Holdings:
         """Return when `check` has something to do."""
         return min(self.leases.next_check, self.reports.repeat_at if connected else inf)
 
+    def hand_over(self, effects: Effects) -> None:
+        """Move what the shell is to do about handlers that run to the effects."""
+        effects.cancels, self.cancels = self.cancels, []
+        effects.asks, self.asks = self.asks, []
+
     def offered(self, session: Session, leases: Iterable[lease_pb2.Lease], now: float, *, draining: bool) -> None:
         """Take leases whose receipt goes out now."""
         items = payload_bytes = 0
@@ -64,26 +71,28 @@ class Holdings:
             items += 1
             payload_bytes += held.payload_bytes
             session.credits.offered_of(held.key[0])
-            if draining:
-                self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
-            elif self._is_news(held):
-                self.leases.hold(held)
-                self.starts.append(held)
+            self._take(held, draining=draining)
         session.credits.offered(items, payload_bytes)
+
+    def adopted(self, lease: lease_pb2.Lease, claimed_at: float, *, draining: bool) -> None:
+        """Take a lease that no session has offered."""
+        self._take(self.leases.describe(lease, claimed_at, DEFAULT_LEASE, self.leases.draw_jitter()), draining=draining)
 
     def take_starts(self, now: float) -> list[HeldLease]:
         """Return the leases to run. One that was lost in the turn in which it came is over before it began."""
         starts, self.starts = self.starts, []
         for held in starts:
             if held.lost is not None:
-                self.finished(held, None, now)
+                self.finished(held, None, now, draining=False)
         return [held for held in starts if held.lost is None]
 
-    def finished(self, held: HeldLease, report: Report | None, now: float) -> None:
+    def finished(self, held: HeldLease, report: Report | None, now: float, *, draining: bool) -> None:
         """Take the end of a handler: its report, or None if it was stopped."""
         if not self.leases.remove(held):
             return
         final = _final_report(held, report)
+        if draining and isinstance(final, lease_pb2.ReleaseReport):
+            final.draining = True  # whatever its reason, it leaves with the worker
         if final is None:
             return
         if type(final) is lease_pb2.CompleteReport or _is_business_error(final):
@@ -119,12 +128,16 @@ class Holdings:
             else:
                 self._beat_accepted(beat, verdict, now, jitter)
 
-    def cancelled(self, cancels: Iterable[work_stream_pb2.LeaseCancel]) -> None:
-        """Take cancels. A handler of a later claim goes on."""
-        for cancel in cancels:
+    def cancelled(self, cancels: work_stream_pb2.Cancels) -> None:
+        """Take cancels, of which a handler of a later claim knows nothing, and wishes that executions be cancelled."""
+        for cancel in cancels.cancels:
             held = self.leases.newest((cancel.worker_topic, cancel.item_id))
             if held is not None and held.fence <= cancel.fence:
                 self.lose(held, str(Reason.from_number(cancel.reason) or Reason.CANCELLED))
+        for request in cancels.requests:
+            held = self.leases.newest((request.worker_topic, request.item_id))
+            if held is not None and held.fence == request.fence:
+                self._ask(held)
 
     def resumed(self, session: Session, verdicts: Iterable[lease_pb2.Verdict]) -> None:
         """Keep or drop the leases that were named in `Hello`, and have all reports sent again."""
@@ -168,7 +181,14 @@ class Holdings:
     def abandon_all(self, now: float) -> None:
         """Hand back what has not ended yet, whether or not its handler ever will."""
         for held in list(self.leases):
-            self.finished(held, None, now)
+            self.finished(held, None, now, draining=True)
+
+    def _take(self, held: HeldLease, *, draining: bool) -> None:
+        if draining:
+            self.reports.add(report_release(held.token, 0.0, "the worker is leaving", draining=True))
+        elif self._is_news(held):
+            self.leases.hold(held)
+            self.starts.append(held)
 
     def _is_news(self, held: HeldLease) -> bool:
         """Tell whether to run a lease: the newest claim of an item wins, an older handler is stopped."""
@@ -188,6 +208,14 @@ class Holdings:
             self.leases.extend(held, beat.sent_at, seconds_of(verdict.lease_duration), jitter)
             if held.progress is not None:
                 self.reports.add_beat(held, now)
+            if verdict.cancel_requested:
+                self._ask(held)
+
+    def _ask(self, held: HeldLease) -> None:
+        """Have a handler cancel its execution; once is enough, however often the server says it."""
+        if held.lost is None and not held.cancel_asked:
+            held.cancel_asked = True
+            self.asks.append(held)
 
     def _beat_refused(self, beat: Beat, verdict: lease_pb2.Verdict) -> None:
         reason = Reason.from_number(verdict.reason)

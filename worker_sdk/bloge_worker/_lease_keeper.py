@@ -126,14 +126,14 @@ class LeaseKeeper:
     def _apply(self, effects: Effects) -> None:
         for number in effects.opens:
             self._streams[number] = self._transport.open(number, self._frame_came, self._stream_ended)
-        for held, reason in effects.cancels:
-            self._dispatcher.cancel(held, reason)
+        self._dispatcher.stop(effects.cancels)
         for number, frame in effects.frames:
             self._streams[number].send(frame)
         if effects.unary:
             self._transport.report(effects.unary, self._verdicts_came)
         if effects.starts:
             self._dispatcher.start(effects.starts)
+        self._dispatcher.ask(effects.asks)
         if effects.hand_back:
             self._dispatcher.hand_back()
         self._end_streams(effects)

@@ -53,6 +53,8 @@ class HeldLease:
     """True once a verdict has confirmed the lease. A receipt is not confirmed, only refused."""
     lost: str | None = None
     """Why the lease is over, once it is."""
+    cancel_asked: bool = False
+    """True once the handler was asked to cancel its execution."""
     progress: bytes | None = None
     """Details that wait to be sent."""
     progress_sent: bytes | None = None

@@ -56,8 +56,9 @@ class WorkerConfig:
     worker_id: str = ""
     """Unique for each life of a process."""
     slots: int = 8
-    """How many items it holds at once, 1 to 10,000. Too low starves it between frames; too high lets it hold items that
-    another worker could run. For handlers that only wait, or finish at once, hundreds are right."""
+    """How many items it holds at once, up to 10,000; 0: only those that `Worker.adopt` gives it. Too low starves it
+    between frames; too high lets it hold items that another worker could run. For handlers that only wait, or finish at
+    once, hundreds are right."""
     lease_duration: float | None = None
     """Lease wanted, 1 to 3600 s. None: the server's default. Short finds dead workers soon; long survives outages."""
     drain_grace: float = 30.0
@@ -89,7 +90,7 @@ class WorkerConfig:
             (bool(self.address.strip()), "address", self.address, "host:port or unix:/path"),
             (bool(_NAME.fullmatch(self.namespace)), "namespace", self.namespace, name_rule),
             (bool(_NAME.fullmatch(self.worker_id)), "worker_id", self.worker_id, name_rule),
-            (1 <= self.slots <= _MOST_SLOTS, "slots", self.slots, "1 to 10,000"),
+            (0 <= self.slots <= _MOST_SLOTS, "slots", self.slots, "0 to 10,000"),
             (
                 lease is None or _SHORTEST_LEASE <= lease <= _LONGEST_LEASE,
                 "lease_duration",

@@ -21,14 +21,32 @@ _cancellation_lock = threading.Lock()
 
 
 class Cancellation:
-    """Tells one run, on whatever thread it is, that its lease is over."""
+    """Tells one run, on whatever thread it is, that its lease is over, or that its execution is to be cancelled."""
 
-    __slots__ = ("_callbacks", "_event", "reason")
+    __slots__ = ("_callbacks", "_event", "_on_asked", "asked", "reason")
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.asked = False
         self._callbacks: list[Callable[[], object]] = []
+        self._on_asked: list[Callable[[], object]] = []
         self._event: threading.Event | None = None
+
+    def ask(self) -> None:
+        """Ask the run to cancel its execution; its lease goes on."""
+        with _cancellation_lock:
+            self.asked = True
+            callbacks, self._on_asked = self._on_asked, []
+        for callback in callbacks:
+            callback()
+
+    def on_asked(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once the run is asked to cancel its execution; at once if it was already."""
+        with _cancellation_lock:
+            if not self.asked:
+                self._on_asked.append(callback)
+                return
+        callback()
 
     def cancel(self, reason: str) -> None:
         """Cancel the run. Only the first reason counts."""
@@ -192,6 +210,20 @@ class WorkContext:
         """Return once the run is cancelled. For `async` code that the cancellation does not reach by itself."""
         loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
         self._cancellation.on_cancel(lambda: loop.call_soon_threadsafe(_resolve, future))
+        await future
+
+    @property
+    def cancel_requested(self) -> bool:
+        """True once the execution is to be cancelled (an EXECUTE_GRAPH item). Its lease goes on.
+
+        Record it, cancel the open items, and return `GraphCancelled`.
+        """
+        return self._cancellation.asked
+
+    async def until_cancel_requested(self) -> None:
+        """Return once the execution is to be cancelled."""
+        loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+        self._cancellation.on_asked(lambda: loop.call_soon_threadsafe(_resolve, future))
         await future
 
     def progress(self, details: Any = None) -> None:  # noqa: ANN401 - any JSON value

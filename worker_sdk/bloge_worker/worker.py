@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from bloge.remote_workers.v1 import lease_pb2
 from bloge_worker._assembly import Engine, assemble
 from bloge_worker._health import HealthServer
 from bloge_worker._signals import drain_on_signals
@@ -27,7 +28,7 @@ class Worker:
 
     Args:
         address: `host:port` or `unix:/path`; None: the environment's `BLOGE_ADDRESS`, else 127.0.0.1:7070.
-        slots: how many items it holds at once, 1 to 10,000.
+        slots: how many items it holds at once, up to 10,000; 0: only those that it is given by `adopt`.
         namespace: whose work items it runs.
         worker_id: unique for each life of a process; None: made from host name, process id and a random part.
         lease_duration: lease wanted, 1 s to 1 h; None: the server's default.
@@ -155,8 +156,11 @@ class Worker:
         """Run until SIGTERM or SIGINT, then drain; a second signal stops at once. Blocks; needs no event loop.
 
         Raises:
+            ConfigError: it has no slots.
             As `run`.
         """
+        if not self._config.slots:
+            raise ConfigError("slots: 0; at least 1 for a worker that lives on what it is offered")
         asyncio.run(self.run())
 
     async def run(self) -> None:
@@ -178,6 +182,23 @@ class Worker:
         self._begin_drain()
         if self._engine is not None:
             await self._engine.wait()
+
+    def adopt(self, lease: lease_pb2.Lease, claimed_at: float) -> None:
+        """Run an item that was claimed by a call of one's own, as if it had been offered.
+
+        It occupies a slot, but waits for none. The worker keeps the lease alive and reports how the handler ended. The
+        claim must have named this worker's id.
+
+        Args:
+            lease: the lease, of one of this worker's topics.
+            claimed_at: when the claiming call was sent, by the worker's clock (`time.monotonic`).
+
+        Raises:
+            WorkerClosed: the worker does not run.
+        """
+        if self._engine is None:
+            raise WorkerClosed("the worker does not run; start it first")
+        self._engine.adopt(lease, claimed_at)
 
     async def connected(self) -> None:
         """Return once the server has welcomed the worker.

@@ -1,7 +1,7 @@
 """How an execution is watched: a live table on a terminal, lines elsewhere."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,7 +43,7 @@ _STYLES = {
     NodeStatus.FAILED: "bold red",
     NodeStatus.SKIPPED: "dim",
 }
-_COLUMNS = ("NODE", "OPERATOR", "STATUS", "ATTEMPTS", "TIME", "WORKER", "DETAIL")
+COLUMNS = ("NODE", "OPERATOR", "STATUS", "ATTEMPTS", "TIME", "WORKER", "DETAIL")
 _REFRESHES_PER_SECOND = 8
 
 
@@ -99,19 +99,20 @@ class TableView:
         self._state = apply(self._state, event)
 
     def _table(self) -> Table:
-        table, state = new_table(_COLUMNS), self._state
-        for spec in self._nodes:
-            status = state.node(spec.id).status
-            _, operator, _, *rest = _row(spec, state)
-            table.add_row(spec.id, operator, cell(status.value, _STYLES[status]), *map(cell, rest))
+        table, state = new_table(COLUMNS), self._state
+        for name, operator, status, *rest in node_rows(self._nodes, state):
+            table.add_row(name, operator, cell(status, _STYLES[NodeStatus(status)]), *map(cell, rest))
         return table
+
+
+def node_rows(nodes: Iterable[NodeSpec], state: ExecutionState) -> Iterator[tuple[str, ...]]:
+    """Give a row for each of a graph's own nodes, in the order of `COLUMNS`."""
+    return (_row(spec, state) for spec in nodes)
 
 
 def _row(spec: NodeSpec, state: ExecutionState) -> tuple[str, ...]:
     result = node_result(spec, state)
-    detail = result.reason or (str(result.error) if result.error else "")
-    if result.status is NodeStatus.SUSPENDED and not detail:
-        detail = f"waits for a worker of {spec.worker_topic}"
+    detail = result.reason or (str(result.error) if result.error else "") or _progress(spec, state)
     return (
         spec.id,
         spec.operator_ref,
@@ -121,6 +122,16 @@ def _row(spec: NodeSpec, state: ExecutionState) -> tuple[str, ...]:
         " ".join(result.workers),
         detail,
     )
+
+
+def _progress(spec: NodeSpec, state: ExecutionState) -> str:
+    """Say what a node that has not ended waits for."""
+    node = state.node(spec.id)
+    if node.status is NodeStatus.SUSPENDED:
+        return f"waits for a worker of {spec.worker_topic}"
+    if node.status is NodeStatus.RUNNING and node.expansion is not None and node.expansion.count is not None:
+        return f"{state.items(spec.id).ended} of {counted(node.expansion.count, 'item')} done"
+    return ""
 
 
 def describe(event: Event) -> str:

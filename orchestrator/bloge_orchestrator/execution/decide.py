@@ -79,7 +79,7 @@ def _take(draft: Draft, happening: Happening) -> None:
     match happening:
         case Begun() if draft.state.status is ExecutionStatus.PENDING:
             _begin(draft, happening)
-        case CancelAsked(reason) if draft.state.status is ExecutionStatus.RUNNING:
+        case CancelAsked(reason) if draft.state.status is ExecutionStatus.RUNNING and draft.state.cancel_reason is None:
             draft.record(GraphCancelled, reason=reason)
             cancel(draft)
         case OutcomeArrived(worker_topic, outcome):

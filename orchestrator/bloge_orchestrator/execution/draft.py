@@ -9,6 +9,7 @@ from bloge_orchestrator.execution.failure import Failure, NodeError
 from bloge_orchestrator.execution.inputs import node_input
 from bloge_orchestrator.execution.plan import Plan
 from bloge_orchestrator.execution.state import ExecutionState, NodeState, NodeStatus, apply
+from bloge_orchestrator.execution.values import MAX_OUTPUT_BYTES, encoded
 from bloge_orchestrator.expressions.evaluator import ExpressionError
 from bloge_orchestrator.graph import NodeKind
 from bloge_orchestrator.operators import Json
@@ -59,7 +60,13 @@ class Draft:
         return self._inputs[path]
 
     def complete(self, path: str, output: Json) -> None:
-        """Draft the end of a node with its output."""
+        """Draft the end of a node with its output, which must fit an event."""
+        size = len(encoded(output))
+        if size > MAX_OUTPUT_BYTES:
+            hint = "keep large data elsewhere and give a reference"
+            told = f"the output has {size} bytes as JSON, {MAX_OUTPUT_BYTES} fit; {hint}"
+            self.fail_for_good(path, "OutputTooLarge", ValueError(told))
+            return
         self.record(NodeCompleted, node_id=path, output=output)
 
     def fail_for_good(self, path: str, error_type: str, error: Exception) -> None:

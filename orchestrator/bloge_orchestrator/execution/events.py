@@ -21,6 +21,11 @@ class ExecutionStatus(StrEnum):
     """All that could run has run, and something failed."""
     CANCELLED = "CANCELLED"
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self not in (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
+
 
 class OutcomeKind(StrEnum):
     """How a work item ended."""

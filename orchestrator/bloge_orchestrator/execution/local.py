@@ -15,12 +15,15 @@ from bloge_orchestrator.durations import format_duration
 from bloge_orchestrator.execution.actions import StartLocal
 from bloge_orchestrator.execution.failure import TIMED_OUT, Failure, NodeError
 from bloge_orchestrator.execution.happenings import OperatorFailed, OperatorReturned
-from bloge_orchestrator.execution.values import NotJsonError, plain_copy
+from bloge_orchestrator.execution.values import NotJsonError, encoded, plain_copy
 from bloge_orchestrator.operators import Json, LocalOperator, OperatorContext
 from bloge_worker import BusinessError, Reject, RetryLater
 
 _OWN_FILES = frozenset({__file__, operators.__file__})
 _TRACEBACK_LENGTH = 16 * 1024
+_MESSAGE_LENGTH = 4 * 1024
+_TYPE_LENGTH = 256
+_DETAILS_BYTES = 64 * 1024
 
 
 async def run_operator(
@@ -106,21 +109,29 @@ def _failure_of(error: BaseException) -> Failure:
         case BusinessError():
             return Failure(_business_error(error), retryable=False)
         case Reject():
-            return Failure(NodeError("Rejected", error.reason), retryable=False)
+            return Failure(NodeError("Rejected", error.reason[:_MESSAGE_LENGTH]), retryable=False)
         case RetryLater():
-            return Failure(NodeError("RetryLater", error.reason), retry_after_ms=round(_seconds(error.delay) * 1000))
+            told = NodeError("RetryLater", error.reason[:_MESSAGE_LENGTH])
+            return Failure(told, retry_after_ms=round(_seconds(error.delay) * 1000))
         case NotJsonError():
             message = f"the operator's output is not plain JSON: {error}"
             return Failure(NodeError("OutputNotSerializable", message), retryable=False)
         case _:
-            return Failure(NodeError(type(error).__name__, str(error), traceback=_traceback(error)))
+            message = str(error)[:_MESSAGE_LENGTH]
+            return Failure(NodeError(type(error).__name__, message, traceback=_traceback(error)))
 
 
 def _business_error(error: BusinessError) -> NodeError:
+    """Give the error as it is recorded, within the limits that a worker has too."""
+    code, message = error.code[:_TYPE_LENGTH], error.message[:_MESSAGE_LENGTH]
     try:
-        return NodeError(error.code, error.message, business=True, details=plain_copy(error.details))
+        details = plain_copy(error.details)
     except NotJsonError as problem:
-        return NodeError(error.code, f"{error.message} (details left out: not JSON: {problem})", business=True)
+        return NodeError(code, f"{message} (details left out: not JSON: {problem})", business=True)
+    size = len(encoded(details))
+    if size > _DETAILS_BYTES:
+        return NodeError(code, f"{message} (details left out: {size} bytes, {_DETAILS_BYTES} fit)", business=True)
+    return NodeError(code, message, business=True, details=details)
 
 
 def _seconds(delay: float | timedelta) -> float:

@@ -1,69 +1,91 @@
-"""The work items of executions, by way of the control plane."""
+"""The work items of one execution, by way of the control plane."""
 
 import asyncio
-import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from random import Random
+from typing import Protocol
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_orchestrator.control_plane import ControlPlane
-from bloge_orchestrator.errors import ControlPlaneUnreachableError
-from bloge_orchestrator.execution.happenings import OutcomeArrived
-from bloge_orchestrator.execution.runner import Runner
+from bloge_orchestrator.enqueuing import Enqueuer
+from bloge_orchestrator.execution.happenings import Happening, OutcomeArrived
 from bloge_orchestrator.execution.work_items import outcome_of
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeSource
+from bloge_orchestrator.patience import Patience
 
-_CANCEL_SECONDS = 5.0
-"""How long the end of an execution may be held up by a server that is away."""
 
-_log = logging.getLogger("bloge_orchestrator")
+class Listener(Protocol):
+    """Takes what happens to an execution."""
+
+    def post(self, happening: Happening) -> None:
+        """Tell the execution what happened."""
 
 
 class WorkItemsOf:
-    """The work items of a namespace.
+    """The work items of an execution.
 
     Args:
         control_plane: The server.
-        namespace: The namespace.
+        enqueuer: Enqueues for every execution of the namespace.
+        namespace: The execution's.
+        execution_id: The execution; its outcomes go to the reply group of this name.
+        random: Spreads the tries.
     """
 
-    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+    def __init__(
+        self, control_plane: ControlPlane, enqueuer: Enqueuer, namespace: str, execution_id: str, random: Random
+    ) -> None:
         self._control_plane = control_plane
+        self._enqueuer = enqueuer
         self._namespace = namespace
+        self._execution_id = execution_id
+        self._random = random
 
     async def enqueue(self, items: Sequence[pb.WorkItemSpec]) -> list[RemoteWorkersError | None]:
         """Enqueue items; give for each one why it was refused for good, or None."""
-        return await self._control_plane.enqueue(self._namespace, items)
+        return await self._enqueuer.enqueue(items)
 
     async def cancel(self, items: Iterable[tuple[str, str]], reason: str) -> None:
-        """Withdraw items, given as topic and id, and acknowledge their outcomes; a failure is logged."""
-        refs = [ItemRef(self._namespace, worker_topic, item_id) for worker_topic, item_id in items]
-        try:
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                await self._control_plane.cancel(refs, reason)
-        except (TimeoutError, ControlPlaneUnreachableError, RemoteWorkersError) as error:
-            _log.warning("%d work items are left behind, they could not be cancelled: %s", len(refs), error)
-            return
+        """Withdraw items, given as topic and id, and acknowledge their outcomes; waits for a server that is away.
+
+        What is about to be enqueued is not; what is on its way has to arrive before it can be cancelled.
+        """
+        by_topic: defaultdict[str, list[str]] = defaultdict(list)
+        for worker_topic, item_id in items:
+            by_topic[worker_topic].append(item_id)
+        await asyncio.gather(*(self._enqueuer.withdraw(*each) for each in by_topic.items()))
+        refs = [ItemRef(self._namespace, topic, item_id) for topic, ids in by_topic.items() for item_id in ids]
+        patience = Patience(f"work items of execution {self._execution_id} cannot be cancelled", self._random)
+        await patience.insist(lambda: self._control_plane.cancel(refs, reason))
         self._control_plane.outcomes.acknowledge(refs)
 
     def acknowledge(self, worker_topic: str, item_id: str) -> None:
         """Say that an outcome is recorded."""
         self._control_plane.outcomes.acknowledge([ItemRef(self._namespace, worker_topic, item_id)])
 
+    async def settle(self, worker_topics: Iterable[str]) -> None:
+        """Return once no outcome of the execution is left that is not acknowledged."""
+        await self._control_plane.outcomes.settle(self._sources(worker_topics))
+
     @contextmanager
-    def watched(self, worker_topics: Iterable[str], execution_id: str, runner: Runner) -> Iterator[None]:
-        """Bring the outcomes of an execution's items to its runner, while the block runs."""
+    def watched(self, worker_topics: Iterable[str], listener: Listener) -> Iterator[None]:
+        """Bring the outcomes of the execution's items to it, while the block runs."""
 
         def deliver(outcome: pb.Outcome) -> None:
-            runner.post(OutcomeArrived(outcome.item.worker_topic, outcome_of(outcome)))
+            listener.post(OutcomeArrived(outcome.item.worker_topic, outcome_of(outcome)))
 
         watch = self._control_plane.outcomes
-        sources = [OutcomeSource(self._namespace, worker_topic, execution_id) for worker_topic in worker_topics]
+        sources = self._sources(worker_topics)
         for source in sources:
             watch.add(source, deliver)
         try:
             yield
         finally:
             for source in sources:
-                watch.remove(source)
+                watch.remove(source, deliver)
+
+    def _sources(self, worker_topics: Iterable[str]) -> list[OutcomeSource]:
+        return [OutcomeSource(self._namespace, topic, self._execution_id) for topic in worker_topics]

@@ -93,14 +93,16 @@ def result_of(plan: Plan, state: ExecutionState) -> ExecutionResult:
         execution_id=state.execution_id,
         graph_name=plan.graph.spec.name,
         status=state.status,
-        outputs={
-            node_id: state.node(node_id).output
-            for node_id in plan.result_nodes
-            if state.node(node_id).status.has_output
-        },
+        outputs=outputs_of(plan, state),
         nodes={path: node_result(spec, state, path) for path, spec in reached(plan, state)},
         duration=from_milliseconds(state.ended_ms - state.started_ms),
     )
+
+
+def outputs_of(plan: Plan, state: ExecutionState) -> dict[str, Json]:
+    """Give the outputs of the nodes that nothing depends on, and of the transforms, as far as there are any."""
+    nodes = {node_id: state.node(node_id) for node_id in plan.result_nodes}
+    return {node_id: node.output for node_id, node in nodes.items() if node.status.has_output}
 
 
 def reached(plan: Plan, state: ExecutionState) -> Iterator[tuple[str, NodeSpec]]:

@@ -20,6 +20,7 @@ def take_over(draft: Draft) -> None:
         _visit(draft, paths.GRAPH)
     else:
         cancel(draft)
+        end_scope(draft, paths.GRAPH)
 
 
 def _cancel_again(draft: Draft) -> None:

@@ -35,6 +35,11 @@ class LeaseToken(NamedTuple):
         """The claim's fence, in decimal digits."""
         return self.claim.split("/")[1]
 
+    @property
+    def nonce(self) -> str:
+        """The secret."""
+        return self.claim.rpartition("/")[2]
+
     @classmethod
     def parse(cls, text: str) -> "LeaseToken | None":
         """Return the token a text stands for; None if it cannot be one."""

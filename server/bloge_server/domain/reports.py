@@ -61,6 +61,8 @@ class Verdict(NamedTuple):
     superseded_by: str = ""
     superseded_ago_ms: int | None = None
     late_output_kept: bool = False
+    cancel_requested: bool = False
+    """Of a heartbeat: the execution is to be cancelled by its owner."""
 
     @property
     def accepted(self) -> bool:

@@ -3,6 +3,7 @@
 Plain tuples: one stands for each item on the hot path, where building a heavier object would show.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -58,6 +59,8 @@ class ClaimOrder(NamedTuple):
     any_size: bool = True
     """Whether the first item is given whatever its size."""
     request_id: str = ""
+    item_id: str = ""
+    """The only item that is wanted; empty: any."""
 
 
 class Lease(NamedTuple):
@@ -113,6 +116,8 @@ class SweepResult(NamedTuple):
     """Time until something is due: 0 if more is due now, negative if nothing is ahead."""
     dead_beyond_limit: int
     """Dead letters that the topic still has beyond its limit."""
+    ended_executions: Sequence[str] = ()
+    """Executions whose retention is over. Their items are left until their journals are gone."""
 
 
 class ItemPolicy(NamedTuple):

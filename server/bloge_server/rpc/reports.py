@@ -150,6 +150,8 @@ def _fill_verdict(message: pb.Verdict, report_id: int, verdict: Verdict) -> None
         message.lease_duration.CopyFrom(duration(verdict.lease_ms))
     if verdict.retry_ms is not None:
         message.retry_delay.CopyFrom(duration(verdict.retry_ms))
+    if verdict.cancel_requested:
+        message.cancel_requested = True
     if verdict.superseded_ago_ms is not None:
         message.superseded_ago.CopyFrom(duration(verdict.superseded_ago_ms))
 

@@ -41,13 +41,19 @@ _SERVICES = (
 
 
 def build(
-    worker: WorkerService, work_item: WorkItemService, ops: OpsService, *, shared_port: bool = False
+    worker: WorkerService,
+    work_item: WorkItemService,
+    execution: ExecutionService,
+    ops: OpsService,
+    *,
+    shared_port: bool = False,
 ) -> tuple["grpc.aio.Server", health_aio.HealthServicer]:
     """Return a server with every service, not yet listening, and its health.
 
     Args:
         worker: a service.
         work_item: a service.
+        execution: a service.
         ops: a service.
         shared_port: whether other processes of this server serve on the same port. Never by accident: a second server
             on the port would start, and take half of the connections.
@@ -55,9 +61,8 @@ def build(
     server = grpc.aio.server(options=(*_OPTIONS, ("grpc.so_reuseport", int(shared_port))))
     worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(worker, server)
     work_item_service_pb2_grpc.add_WorkItemServiceServicer_to_server(work_item, server)
-    # `completes` gives these two the methods that they do not define, which a type checker cannot see.
-    executions = cast("execution_service_pb2_grpc.ExecutionServiceServicer", ExecutionService())
-    execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(executions, server)
+    execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(execution, server)
+    # `completes` gives it the methods that it does not define, which a type checker cannot see.
     operations = cast("ops_service_pb2_grpc.OpsServiceServicer", ops)
     ops_service_pb2_grpc.add_OpsServiceServicer_to_server(operations, server)
     health = health_aio.HealthServicer()

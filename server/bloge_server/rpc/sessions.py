@@ -61,6 +61,11 @@ class Sessions:
         if session := self._sessions.get((topic[0], worker_id)):
             session.stop(topic, item_id, int(fence), Reason(reason))
 
+    def ask_to_cancel(self, topic: Topic, worker_id: str, item_id: str, fence: str) -> None:
+        """Pass on that an execution is to be cancelled, if its owner has a session here."""
+        if session := self._sessions.get((topic[0], worker_id)):
+            session.ask_to_cancel(topic, item_id, int(fence))
+
     def opened_elsewhere(self, topic: Topic, worker_id: str, opened_ms: str) -> None:
         """Let go of a session whose worker has opened a later one, on another server as a rule."""
         session = self._sessions.get((topic[0], worker_id))

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TypeVar
 
+from bloge.remote_workers.v1 import execution_service_pb2
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.work_item import NewItem
 from bloge_server.rpc.fields import DAY_MS, YEAR_MS, Checks, check_size
@@ -71,6 +72,12 @@ def new_item(spec: pb.WorkItemSpec, checks: Checks, max_payload_bytes: int) -> N
     for kept_apart in ("payload", "item_id", "worker_topic"):
         spec.ClearField(kept_apart)
     return NewItem(item_id, content_digest(policies, payload), spec.SerializeToString(), payload, *policies)
+
+
+def check_trace_context(message: pb.WorkItemSpec | execution_service_pb2.StartRequest, checks: Checks) -> None:
+    """Note what is wrong with the trace context of a message; it may have none."""
+    checks.text("trace_context.traceparent", message.trace_context.traceparent, 128)
+    checks.text("trace_context.tracestate", message.trace_context.tracestate, 512)
 
 
 def fill_spec(spec: pb.WorkItemSpec, stored: bytes, worker_topic: str, item_id: str, payload: bytes) -> None:
@@ -142,6 +149,4 @@ def _check_search_fields(spec: pb.WorkItemSpec, checks: Checks) -> None:
     checks.optional_name("execution_id", spec.execution_id, "")
     checks.text("node_id", spec.node_id, _LONG_NAME)
     checks.text("operator_ref", spec.operator_ref, _LONG_NAME)
-    if spec.HasField("trace_context"):
-        checks.text("trace_context.traceparent", spec.trace_context.traceparent, 128)
-        checks.text("trace_context.tracestate", spec.trace_context.tracestate, 512)
+    check_trace_context(spec, checks)

@@ -12,7 +12,8 @@ from bloge_server.rpc.page_tokens import from_token, to_token
 from bloge_server.rpc.recorded import check_action, detail_of, recorded
 from bloge_server.store import topics
 from bloge_server.store.actions import Action, ActionLog
-from bloge_server.store.audit import Auditor, Finding
+from bloge_server.store.audit import Auditor
+from bloge_server.store.findings import Finding
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.topics import Setting, TopicView
 

@@ -16,13 +16,12 @@ from bloge_server.rpc.fields import MAX_BATCH, Checks
 from bloge_server.rpc.specs import new_item
 from bloge_server.services.cancels import CancelWatch
 from bloge_server.services.outcomes import News, Outcomes, OutcomeWatch, Source
-from bloge_server.store.errors import unknown_schema
+from bloge_server.store.errors import backlog_full, unknown_schema
 from bloge_server.store.redis_store import RedisStore
 
 _DEFAULT_WAIT_MS = 30_000
 _MAX_WAIT_MS = 600_000
 _REASON_CHARS = 256
-_BACKLOG_RETRY_SECONDS = 1.0
 
 
 class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
@@ -177,13 +176,7 @@ def _enqueue_result(worker_topic: str, item_id: str, status: str) -> pb.EnqueueR
     elif status == "UNKNOWN_SCHEMA":
         result.error.CopyFrom(to_status(unknown_schema(item_id)))
     elif status == "FULL":
-        error = RemoteWorkersError(
-            Reason.BACKLOG_FULL,
-            f"the backlog of topic {worker_topic!r} is at its limit; add workers or slow down",
-            metadata={"worker_topic": worker_topic},
-            retry_delay_seconds=_BACKLOG_RETRY_SECONDS,
-        )
-        result.error.CopyFrom(to_status(error))
+        result.error.CopyFrom(to_status(backlog_full(worker_topic)))
     return result
 
 

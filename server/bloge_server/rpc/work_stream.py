@@ -193,6 +193,11 @@ class WorkStream:
         cancel = pb.LeaseCancel(worker_topic=topic[1], item_id=item_id, fence=fence, reason=reason.number)
         self.frames.put(pb.WorkResponse(cancels=pb.Cancels(cancels=[cancel])))
 
+    def ask_to_cancel(self, topic: Topic, item_id: str, fence: int) -> None:
+        """Tell the owner of an execution that it is to be cancelled."""
+        asked = pb.CancelRequested(worker_topic=topic[1], item_id=item_id, fence=fence)
+        self.frames.put(pb.WorkResponse(cancels=pb.Cancels(requests=[asked])))
+
     def say_draining(self, grace_ms: int, reason: str) -> None:
         """Tell the worker that this server is leaving."""
         self.session.drain()

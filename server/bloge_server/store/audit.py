@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import NamedTuple
 
 from bloge_server.store import keys
+from bloge_server.store.execution_audit import ExecutionAuditor
+from bloge_server.store.findings import Finding, Step
 from bloge_server.store.redis_store import RedisStore
 
 _STEP = 500
@@ -17,26 +18,8 @@ _MOST_GROUPS = 10_000
 Topic = tuple[str, str]
 
 
-class Finding(NamedTuple):
-    """One thing that is not as it should be."""
-
-    namespace: str
-    worker_topic: str
-    item_id: str
-    """Empty for a finding about the topic."""
-    problem: str
-    repaired: bool
-
-
-class Step(NamedTuple):
-    """What one bounded step looked at and found."""
-
-    checked: int
-    findings: list[Finding]
-
-
 class Auditor:
-    """Walks the records, then the indexes and outboxes, of one topic or of a whole namespace.
+    """Walks the records, then the indexes, outboxes and executions, of one topic or of a whole namespace.
 
     Args:
         store: the store.
@@ -65,6 +48,8 @@ class Auditor:
                     yield step
         async for step in self._walk_outboxes():
             yield step
+        async for step in ExecutionAuditor(self._store, self._namespace, self._topic, repair=self._repair).run():
+            yield Step(step.checked, self._news(step.findings))
         for topic in sorted(self._topics):
             yield await self._count_outboxes(topic)
 
@@ -110,9 +95,13 @@ class Auditor:
             Finding(self._namespace, topic, item_id.decode(), problem.decode(), repaired=bool(repaired))
             for item_id, problem, repaired in found
         ]
+        return Step(len(item_ids), self._news(findings))
+
+    def _news(self, findings: list[Finding]) -> list[Finding]:
+        """Return the findings that were not told before."""
         new = [finding for finding in findings if finding not in self._told]
         self._told.update(new)
-        return Step(len(item_ids), new)
+        return new
 
     async def _count_outboxes(self, topic: str) -> Step:
         """Hold the topic's list and count of outcomes that wait against its outboxes, all in one call."""

@@ -14,7 +14,9 @@ from bloge_server.store.errors import translated
 from bloge_server.store.nodes import Argument, Client, Command, Node
 from bloge_server.telemetry.probe import SILENT, Probe
 
-_WAITING = frozenset({"enqueue", "complete", "fail", "release", "cancel"})
+_WAITING = frozenset(
+    {"enqueue", "complete", "fail", "release", "cancel", "record_execution", "open_journal", "append_events"}
+)
 """What waits for replicas: what is acknowledged to a caller who will not come again, and can be repeated if it must."""
 
 

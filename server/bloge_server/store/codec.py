@@ -8,7 +8,7 @@ from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
 from bloge_server.domain.reports import Verdict
-from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome
+from bloge_server.domain.work_item import Acted, ItemPolicy, ItemState, Lease, StoredItem, StoredOutcome, SweepResult
 from bloge_server.store.errors import unknown_schema
 from bloge_server.telemetry.probe import Facts, Notable, Refusal
 
@@ -34,6 +34,7 @@ def verdict(answer: bytes) -> Verdict:
         superseded_by=told.get("by", ""),
         superseded_ago_ms=_number(told.get("ago")),
         late_output_kept="late" in told,
+        cancel_requested="cancel" in told,
     )
 
 
@@ -51,6 +52,12 @@ def refusals(report: str, claims: Iterable[object], verdicts: Iterable[Verdict])
             item_id, _, rest = str(claim).partition("/")
             refused.append(Refusal(report, item_id, rest.partition("/")[0], verdict.reason, verdict.superseded_by))
     return refused
+
+
+def sweep_result(reply: Sequence[Any]) -> SweepResult:
+    """Return what `sweep` did."""
+    *counts, ended = reply
+    return SweepResult(*counts)._replace(ended_executions=tuple(item_id.decode() for item_id in ended))
 
 
 def leases(namespace: str, worker_topic: str, reply: Sequence[bytes]) -> list[Lease]:

@@ -68,10 +68,29 @@ def _store_error(reason: Reason, message: str) -> RemoteWorkersError:
     return RemoteWorkersError(reason, message, retry_delay_seconds=_RETRY_SECONDS)
 
 
+def backlog_full(worker_topic: str) -> RemoteWorkersError:
+    """Return the refusal of an enqueue into a topic that is at its limit."""
+    return RemoteWorkersError(
+        Reason.BACKLOG_FULL,
+        f"the backlog of topic {worker_topic!r} is at its limit; add workers or slow down",
+        metadata={"worker_topic": worker_topic},
+        retry_delay_seconds=_RETRY_SECONDS,
+    )
+
+
 def unknown_schema(item_id: str) -> RemoteWorkersError:
     """Return the refusal of a record that a later release wrote: a server of that release answers."""
+    return _of_a_later_release(f"work item {item_id!r}")
+
+
+def unknown_execution_schema(execution_id: str) -> RemoteWorkersError:
+    """Return the refusal of an execution whose record a later release wrote."""
+    return _of_a_later_release(f"execution {execution_id!r}")
+
+
+def _of_a_later_release(what: str) -> RemoteWorkersError:
     return RemoteWorkersError(
         Reason.UNKNOWN_SCHEMA,
-        f"work item {item_id!r} was written by a later release of the server; try again: servers are being replaced",
+        f"{what} was written by a later release of the server; try again: servers are being replaced",
         retry_delay_seconds=_RETRY_SECONDS,
     )

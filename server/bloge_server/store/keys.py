@@ -1,4 +1,4 @@
-"""Every key, in one place. All keys of a topic share one hash tag, so each script stays in one slot.
+"""Every key, in one place. All keys of a topic share one hash tag, as do those of an execution: a script has one slot.
 
 | key | type | content |
 |---|---|---|
@@ -27,6 +27,11 @@
 | `...:wake` | channel | sharded pub/sub: what changed |
 | `...:mark` | STRING | written where a call waits for replicas, see `mark`; for 60 s |
 | `...:guard` | none | never written; on a cluster every script declares it, see `guard` |
+| `bloge:{<ns>/x/<execution>}:journal` | STREAM | sequence number -> event, with the time of its append, ms |
+| `bloge:{<ns>/x/<execution>}:execution` | HASH | topic, graph, status; the journal's next sequence number and fence |
+| `bloge:{<ns>}:executions` | ZSET | days (since 1970) on which executions were started |
+| `bloge:{<ns>}:executions:<day>` | ZSET | execution -> start time, ms; for lists, may lag behind |
+| `bloge:{<ns>}:executions:<day>:about` | HASH | execution -> status and graph, to choose by |
 """
 
 Topic = tuple[str, str]
@@ -34,6 +39,14 @@ Topic = tuple[str, str]
 
 INDEXES = ("ready", "leases", "retry", "deadlines", "dead", "finished", "topic")
 """The keys that every script of a topic declares, in their order."""
+
+EXECUTION_KEYS = ("journal", "execution")
+"""The keys that every script of an execution declares, in their order."""
+
+LISTING_KEYS = ("days",)
+"""The keys that every script of a listing declares."""
+
+_DAY_MS = 86_400_000
 
 NAMESPACES = "bloge:namespaces"
 
@@ -52,6 +65,27 @@ def topic_keys(namespace: str, worker_topic: str) -> list[str]:
 def wake_channel(namespace: str, worker_topic: str) -> str:
     """Return the sharded channel on which a topic's changes are told."""
     return topic_base(namespace, worker_topic) + "wake"
+
+
+def execution_base(namespace: str, execution_id: str) -> str:
+    """Return what all keys of an execution begin with."""
+    return f"bloge:{{{namespace}/x/{execution_id}}}:"
+
+
+def execution_keys(namespace: str, execution_id: str) -> list[str]:
+    """Return the declared keys of an execution's scripts."""
+    base = execution_base(namespace, execution_id)
+    return [base + name for name in EXECUTION_KEYS]
+
+
+def listing_keys(namespace: str) -> list[str]:
+    """Return the declared keys of the scripts that list executions."""
+    return [f"bloge:{{{namespace}}}:executions"]
+
+
+def listed_day(namespace: str, start_ms: int) -> str:
+    """Return the key of what the list says of executions that were started on the day of an instant."""
+    return f"{listing_keys(namespace)[0]}:{start_ms // _DAY_MS}:about"
 
 
 def guard(key: str) -> str:

@@ -85,7 +85,7 @@ class RedisStore:
         offered = order.offer_lease_ms > 0
         first_lease = min(order.offer_lease_ms, order.lease_ms) if offered else order.lease_ms
         args: list[_Arg] = [order.worker_id, new_nonce(), order.lease_ms, first_lease, 0 if offered else 1]
-        args.extend((order.max_items, order.max_bytes, int(order.any_size), order.request_id))
+        args.extend((order.max_items, order.max_bytes, int(order.any_size), order.request_id, order.item_id))
         reply = await self.run("claim", namespace, worker_topic, args)
         return Claimed(codec.leases(namespace, worker_topic, reply), bool(reply[1]))
 
@@ -133,7 +133,7 @@ class RedisStore:
         args: list[_Arg] = [self._keep, self._dice(), _SWEEP_LIMIT, *self.limits[1:]]
         replies = await self.calls.script_each("sweep", [(keys.topic_keys(*topic), args) for topic in topics])
         return [
-            reply if isinstance(reply, RemoteWorkersError) else SweepResult(*self._told(topic, reply))
+            reply if isinstance(reply, RemoteWorkersError) else codec.sweep_result(self._told(topic, reply))
             for topic, reply in zip(topics, replies, strict=True)
         ]
 

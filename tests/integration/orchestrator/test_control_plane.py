@@ -57,6 +57,15 @@ async def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
             assert await enqueuing == [None, None]
 
 
+async def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:
+    """For each item, so that all of them are tried again."""
+    async with ControlPlane(f"unix:{tmp_path}/nobody.sock") as control_plane:
+        with pytest.raises(ControlPlaneUnreachableError):
+            await control_plane.check()
+        refusals = await control_plane.try_enqueue("default", [spec("a"), spec("b")])
+    assert [refusal and refusal.reason for refusal in refusals] == [Reason.STORE_UNAVAILABLE] * 2
+
+
 async def test_what_a_plain_producer_needs(server_address: str, namespace: str, worker: UnaryWorker) -> None:
     """Enqueue, wait, and read the outcome."""
     ref = ItemRef(namespace, "far", "a")

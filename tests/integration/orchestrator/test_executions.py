@@ -60,14 +60,12 @@ async def test_a_remote_graph_completes(server_address: str, namespace: str, wor
         worker.complete(lease, {"y": envelopes[0]["input"]["x"] + 1})
 
     graph = far("timeout = 1m", "transform t { z = far.output.y * 10 }")
-    result = await with_worker(
-        server_address, namespace, graph, work, execution_id="e-7", business_key="b-9", on_event=events.append
-    )
+    result = await with_worker(server_address, namespace, graph, work, business_key="b-9", on_event=events.append)
     assert (result.status, result.outputs) == (ExecutionStatus.COMPLETED, {"t": {"z": 20}})
     assert (result.nodes["far"].workers, result.nodes["far"].attempts) == (("w-1",), 1)
     assert envelopes[0]["operatorRef"] == "Far"
     context = envelopes[0]["executionContext"]
-    assert (context["executionId"], context["nodeId"], context["businessKey"]) == ("e-7", "far", "b-9")
+    assert (context["executionId"], context["nodeId"], context["businessKey"]) == (result.execution_id, "far", "b-9")
     assert [event.TYPE for event in events] == [
         "GRAPH_STARTED",
         "NODE_STARTED",
@@ -182,49 +180,55 @@ async def test_cancelling_an_execution_stops_its_workers(
 ) -> None:
     """The result says so, and the worker hears it at its next report."""
     graph = far("timeout = 1m fallback = { spare: true }")
-    async with Orchestrator(server_address, namespace=namespace) as orchestrator:
-        running = asyncio.create_task(orchestrator.run(graph, {"x": 1}, execution_id="e-1"))
+    async with (
+        Orchestrator(server_address, namespace=namespace) as orchestrator,
+        orchestrator.running(graph, {"x": 1}) as handle,
+    ):
         lease = await asyncio.to_thread(worker.claim)
-        assert await orchestrator.cancel("e-1", "no longer needed")
-        result = await running
-        assert not await orchestrator.cancel("e-1")
+        await handle.cancel("no longer needed")
+        result = await handle.result()
+        assert (await handle.status()).status is ExecutionStatus.CANCELLED
+        await handle.cancel("still no longer needed")
     assert (result.status, result.nodes["far"].status) == (ExecutionStatus.CANCELLED, NodeStatus.FAILED)
+    assert "no longer needed" in str(result.nodes["far"].error)
     assert worker.complete(lease, 1).reason == ERROR_REASON_CANCELLED
 
 
-async def test_an_abandoned_run_withdraws_its_items(server_address: str, namespace: str, worker: UnaryWorker) -> None:
-    """A caller that is cancelled leaves no work behind that nobody waits for."""
+async def test_an_abandoned_run_goes_on_elsewhere(server_address: str, namespace: str, worker: UnaryWorker) -> None:
+    """A caller that is cancelled hands the execution on, at once, with the item that its node waits for."""
     async with Orchestrator(server_address, namespace=namespace) as orchestrator:
-        running = asyncio.create_task(orchestrator.run(far("timeout = 1m"), {"x": 1}))
+        running = asyncio.create_task(orchestrator.run(far("timeout = 1m"), {"x": 1}, business_key="k"))
         lease = await asyncio.to_thread(worker.claim)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert worker.heartbeat(lease).reason == ERROR_REASON_CANCELLED
+        assert not worker.complete(lease, 7).reason
+        result = await orchestrator.run(far("timeout = 1m"), {"x": 1}, business_key="k")
+    assert result.outputs == {"far": 7}
 
 
-async def test_an_execution_id_is_used_once(server_address: str, namespace: str, worker: UnaryWorker) -> None:
-    """While it runs it is refused; later, its items are known already."""
-    graph = far("timeout = 1m")
+async def test_a_business_key_is_one_execution(server_address: str, namespace: str, worker: UnaryWorker) -> None:
+    """Who starts it again waits for the same one, and gets the same result, whatever the graph is by then."""
     async with Orchestrator(server_address, namespace=namespace) as orchestrator:
-        running = asyncio.create_task(orchestrator.run(graph, {"x": 1}, execution_id="e-1"))
+        first = asyncio.create_task(orchestrator.run(far("timeout = 1m"), {"x": 1}, business_key="k"))
         lease = await asyncio.to_thread(worker.claim)
-        with pytest.raises(InvalidExecutionError, match="e-1 runs already"):
-            await orchestrator.run(graph, {"x": 1}, execution_id="e-1")
+        edited = far("timeout = 2m", "transform other { z = far.output }")
+        second = asyncio.create_task(orchestrator.run(edited, {"x": 2}, business_key="k"))
         await asyncio.to_thread(worker.complete, lease, 1)
-        await running
-        again = await orchestrator.run(graph, {"x": 2}, execution_id="e-1")
-    assert "an earlier execution had the same id" in str(again.nodes["far"].error)
+        result = await first
+        assert await second == result
+        assert await orchestrator.run(edited, {"x": 3}, business_key="k") == result
+    assert result.outputs == {"far": 1}
 
 
 async def test_an_item_that_is_too_large_fails_its_node_only(
     server_address: str, namespace: str, worker: UnaryWorker
 ) -> None:
     """The other items of the same request are enqueued all the same."""
-    big = FAR.replace("node far", "node big").replace("ctx.x", "ctx.big")
+    big = FAR.replace("node far", "node big").replace("ctx.x", "[ctx.big, ctx.big]")
     graph = compiled((FAR + big).format("timeout = 1m", "timeout = 1m"))
     async with Orchestrator(server_address, namespace=namespace) as orchestrator:
-        given = {"x": 1, "big": ["x" * 600_000, "x" * 600_000]}
+        given = {"x": 1, "big": "x" * 600_000}
         running = asyncio.create_task(orchestrator.run(graph, given))
         await asyncio.gather(asyncio.to_thread(_complete_next, worker, 1), running)
     nodes = running.result().nodes
@@ -236,7 +240,7 @@ async def test_an_item_that_is_too_large_fails_its_node_only(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"execution_id": "a/b"}, "execution_id: 'a/b' is not a name"),
+        ({"worker_topic": "a/b"}, "worker_topic: 'a/b' is not a name"),
         ({"business_key": "b" * 257}, "business_key: has 257 characters"),
         ({"input": {"x": object()}}, "input: is not plain JSON"),
         ({"input": [1]}, "input: must be an object"),
@@ -250,12 +254,11 @@ async def test_an_execution_that_cannot_begin(server_address: str, options: dict
 
 
 async def test_an_unreachable_control_plane_is_told_at_the_start(tmp_path: Path) -> None:
-    """With address, cause and fix. A graph without remote nodes does not need one."""
+    """With address, cause and fix."""
     async with Orchestrator(f"unix:{tmp_path}/nobody.sock") as orchestrator:
-        with pytest.raises(ControlPlaneUnreachableError, match=r"nobody\.sock cannot be reached: .*bloge-server"):
-            await orchestrator.run(far("timeout = 1m"), {"x": 1})
-        result = await orchestrator.run(compiled("node a : Op { input { x = ctx.x } timeout = 1m }"), {"x": 1})
-    assert result.outputs == {"a": {"x": 1}}
+        for call in (orchestrator.run, orchestrator.start):
+            with pytest.raises(ControlPlaneUnreachableError, match=r"nobody\.sock cannot be reached: .*bloge-server"):
+                await call(far("timeout = 1m"), {"x": 1})
 
 
 async def test_what_answers_must_be_a_server(tmp_path: Path) -> None:
@@ -289,12 +292,12 @@ class _Told(logging.Handler):
 
 
 async def test_executions_survive_a_restart_of_the_server(tmp_path: Path) -> None:
-    """Outcomes are watched again, and an enqueue waits until the server is back."""
+    """Outcomes are watched again, and an append waits until the server is back."""
     address = f"unix:{tmp_path}/server.sock"
     flags = ("--listen", address, "--data-dir", str(tmp_path / "data"), "--drain-seconds", "0")
     servers = [ServerProcess(*flags)]
     servers[0].serving()
-    down, watched = _Told("work items cannot be enqueued"), _Told("outcomes cannot be watched")
+    down, watched = _Told("events of execution"), _Told("outcomes cannot be watched")
     release = asyncio.Event()
     operators = OperatorRegistry()
 

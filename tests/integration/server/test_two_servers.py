@@ -10,6 +10,7 @@ from redis import Redis
 from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.v1 import ops_service_pb2
 from bloge_server.store import keys
+from support.graphs import Graphs, event
 from support.server import running_server
 from support.store_process import running_store
 from support.waiting import until
@@ -99,6 +100,19 @@ def test_a_cancel_there_stops_the_worker_here(here: Wire, there: Wire) -> None:
         there.cancel("a")
         (cancel,) = session.expect("cancels").cancels
     assert (cancel.item_id, cancel.fence, cancel.reason) == ("a", lease.fence, Reason.CANCELLED.number)
+
+
+def test_events_appended_there_reach_who_waits_here(here: Wire, there: Wire) -> None:
+    """And a cancellation asked for here reaches the owner there."""
+    execution_id = Graphs(here).start().execution_id
+    with there.session("o-1", credit=1) as session, ThreadPoolExecutor() as pool:
+        (lease,) = session.leases(1)
+        Graphs(there).open(lease)
+        waiting = pool.submit(Graphs(here).read, execution_id, 1, 20)
+        Graphs(there).append(lease, 1, event())
+        assert len(waiting.result().events) == 1
+        Graphs(here).cancel(execution_id)
+        assert session.expect("cancels").requests[0].item_id == execution_id
 
 
 def test_a_worker_may_come_back_to_the_other_server(here: Wire, there: Wire) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from bloge_server.domain.lifecycle import Status
 from bloge_server.store import topics
-from bloge_server.store.audit import Auditor, Finding
+from bloge_server.store.audit import Auditor
+from bloge_server.store.findings import Finding
 
 from .conftest import LEASE_MS, Bench, new
 

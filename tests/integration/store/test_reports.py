@@ -5,7 +5,7 @@ import pytest
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
-from bloge_server.domain.reports import Complete
+from bloge_server.domain.reports import Complete, Verdict
 
 from .conftest import LEASE_MS, Bench, new
 
@@ -379,7 +379,7 @@ async def test_a_token_too_old_to_remember_learns_nothing_of_the_item(bench: Ben
     await bench.enqueue(new(max_lease_losses=100))
     lost = [await _lose(bench) for _ in range(18)]
     await bench.claim_one("w2")
-    assert await bench.complete(lost[0]) == (Reason.SUPERSEDED, "", None, None, "", None, False)
+    assert await bench.complete(lost[0]) == Verdict(Reason.SUPERSEDED)
     between = LeaseToken(bench.namespace, "topic", f"a/{int(lost[5].fence) + 1}/guess")
     assert (await bench.complete(between)).reason is Reason.INVALID_TOKEN
 

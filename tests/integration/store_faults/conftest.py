@@ -13,8 +13,9 @@ from bloge_server.domain.lifecycle import Status
 from bloge_server.domain.reports import Complete
 from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
 from bloge_server.store import connection, keys
-from bloge_server.store.audit import Auditor, Finding
+from bloge_server.store.audit import Auditor
 from bloge_server.store.durability import NO_REPLICAS, Replicas
+from bloge_server.store.findings import Finding
 from bloge_server.store.keys import Topic
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.wakeups import WakeListener

@@ -13,7 +13,7 @@ def cancel(call: Call, item: Item) -> str:
     """
     if item.outcome:
         return "CANCELLED" if item.outcome is Outcome.CANCELLED else "HAS_OUTCOME"
-    if item.new.item_type == "EXECUTE_GRAPH":
+    if item.is_execution:
         item.cancel_requested = True
         return "CANCEL_REQUESTED"
     item.move(Status.CANCELLED)

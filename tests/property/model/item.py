@@ -99,6 +99,11 @@ class Item:
     kept_until: int | None = None
 
     @property
+    def is_execution(self) -> bool:
+        """Whether it is a whole execution, and not a node of one."""
+        return self.new.item_type == "EXECUTE_GRAPH"
+
+    @property
     def suspend_deadline(self) -> int | None:
         """When its node stops waiting."""
         return self.enqueued + self.new.suspend_timeout_ms if self.new.suspend_timeout_ms else None

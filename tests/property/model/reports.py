@@ -141,7 +141,8 @@ def _receive(call: Call, item: Item, claim: Claim) -> Verdict:
 def _heartbeat(call: Call, item: Item, claim: Claim, word: Heartbeat) -> Verdict:
     """Extend a lease, or take the item back if nobody has it: the deadline only moves forward.
 
-    Decided: not once the attempt has run to its end; and a loss that was counted stays counted.
+    Decided: not once the attempt has run to its end; and a loss that was counted stays counted. The progress of an
+    execution is the length of its journal: told again, it is none.
     """
     deadline = item.lease_until(call.now + (word.lease_ms or claim.lease))
     if item.status is Status.CLAIMED:
@@ -150,14 +151,15 @@ def _heartbeat(call: Call, item: Item, claim: Claim, word: Heartbeat) -> Verdict
         return _answer(item, Reason.LEASE_EXPIRED)
     item.move(Status.CLAIMED, deadline)
     claim.received = True
-    if word.progress is not None:
+    if word.progress is not None and not (item.is_execution and word.progress == item.progress):
         item.progress, item.losses = word.progress, 0
-    return _answer(item)._replace(lease_ms=deadline - call.now)
+    asked = item.is_execution and item.cancel_requested
+    return _answer(item)._replace(lease_ms=deadline - call.now, cancel_requested=asked)
 
 
 def _complete(call: Call, item: Item, word: Complete) -> Verdict:
     """Finish an item. Only the owner of an execution completes it as cancelled."""
-    if word.kind == "cancelled" and item.new.item_type != "EXECUTE_GRAPH":
+    if word.kind == "cancelled" and not item.is_execution:
         return _answer(item, Reason.INVALID_FIELD)
     if word.kind == "business_error":
         item.business_error = word.body

@@ -100,7 +100,8 @@ class Topic:
         leases = self._hand_out(call, order)
         if leases and order.request_id:
             self._requests[order.request_id] = [(lease.item_id, lease.fence) for lease in leases]
-        return Claimed(leases, any(item.status is Status.READY for item in self._known(call)))
+        more = not order.item_id and any(item.status is Status.READY for item in self._known(call))
+        return Claimed(leases, more)
 
     def _hand_out(self, call: Call, order: ClaimOrder) -> list[Lease]:
         """Give leases on candidates that still are some, while they fit. Nothing goes before one that does not.
@@ -109,7 +110,7 @@ class Topic:
         """
         leases: list[Lease] = []
         left, full = order.max_bytes, False
-        for item in self._candidates(call, order.max_items):
+        for item in self._candidates(call, order):
             due = item.status is Status.RETRY_WAIT
             if full and not due:
                 continue
@@ -122,15 +123,22 @@ class Topic:
             if not full:
                 leases.append(self._lease(call, item, _claim(call, item, order)))
                 left -= size
-            elif due:
+            elif due and not order.item_id:
                 item.move(Status.READY)
         return leases
 
-    def _candidates(self, call: Call, max_items: int) -> list[Item]:
+    def _candidates(self, call: Call, order: ClaimOrder) -> list[Item]:
         """Return what a claim looks at: everything whose wait is over, and as many ready items as are asked for.
 
-        It looks behind items that only a later release can read (ADR 12).
+        It looks behind items that only a later release can read (ADR 12). A single item that is asked for may be within
+        its start delay, but within no other wait.
         """
+        if order.item_id:
+            wanted = [item for item in self._known(call) if item.new.item_id == order.item_id]
+            return [
+                item for item in wanted if not (item.status is Status.RETRY_WAIT and item.at > call.now and item.fence)
+            ]
+        max_items = order.max_items
         ready = sorted((item for item in self.items.values() if item.status is Status.READY), key=_order)
         if all(item.schema in call.reads for item in ready[:max_items]):
             ready = ready[:max_items]
@@ -233,18 +241,26 @@ class Topic:
         dropped = [it for it in surplus if it in known and limits.dead_letter_policy == "DISCARD_OLDEST"]
         for item in dropped:
             acts.discard(call, item)
+        ended = [item.new.item_id for item in gone if item.is_execution]
         for item in gone:
-            del self.items[item.new.item_id]
-        instants = [at for item in self._known(call) for at in item.instants()]
+            if not item.is_execution:
+                del self.items[item.new.item_id]
+        instants = [at for item in self._known(call) for at in item.instants() if item.new.item_id not in ended]
         return SweepResult(
             promoted=len(promoted),
             expired=len(expired),
             timed_out=len(deadlines),
-            purged=len(gone),
+            purged=len(gone) - len(ended),
             discarded=len(dropped),
             next_due_ms=max(1, min(instants) - call.now) if instants else -1,
             dead_beyond_limit=len(surplus) - len(dropped),
+            ended_executions=tuple(ended),
         )
+
+    def purge(self, item_ids: Iterable[str]) -> None:
+        """Remove executions that a sweep has named, as their journals are gone."""
+        for item_id in item_ids:
+            del self.items[item_id]
 
     def _limits(self, call: Call) -> TopicLimits:
         return call.limits._replace(**self._own_limits)

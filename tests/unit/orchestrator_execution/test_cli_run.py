@@ -1,7 +1,5 @@
-"""`bloge run`, as far as it needs no server."""
+"""`bloge run` and its like, as far as they need no server."""
 
-import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,42 +27,10 @@ REMOTE = 'graph g { node a : Far { execution_mode = remote worker_topic = "t" ti
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, bloge: Bloge) -> None:
-    """A graph, its operators and an input."""
+    """A graph and its operators."""
     (tmp_path / "g.bloge").write_text(GRAPH)
     (tmp_path / "far.bloge").write_text(REMOTE)
     (tmp_path / "doubling.py").write_text(OPERATORS)
-    (tmp_path / "input.json").write_text('{"x": 4}')
-
-
-def test_lines_in_a_pipe(bloge: Bloge) -> None:
-    """A line an event, the outputs, the status; a note on what ends with the process."""
-    result = bloge("run", "g.bloge", "--operators", "doubling:registry", "--input", '{"x": 3}')
-    assert result.exit_code == 0
-    events = re.findall(r"^ +\d+\.\d{3}s  (.*)$", result.stdout, re.MULTILINE)
-    assert events[0].startswith("graph g started as execution ")
-    assert events[1:] == ["a started, attempt 1", "a completed", "t completed", "execution COMPLETED"]
-    assert 'outputs: {\n  "t": {\n    "y": 7\n  }\n}\n' in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("COMPLETED in ")
-    assert result.stderr == "note: the execution lives in this process and ends with it\n"
-
-
-def test_json_is_all_that_is_printed(bloge: Bloge) -> None:
-    """For programs; the input comes from a file."""
-    result = bloge("run", "g.bloge", "--operators", "doubling", "--input", "@input.json", "--json")
-    document = json.loads(result.stdout)
-    assert result.exit_code == 0
-    assert document["outputs"] == {"t": {"y": 9}}
-    assert document["nodes"]["a"]["status"] == "COMPLETED"
-
-
-def test_a_failed_execution_ends_with_1(bloge: Bloge) -> None:
-    """The node's error is shown, with the traceback of the operator for its author."""
-    Path("doubling.py").write_text(OPERATORS.replace('node_input["x"]', 'node_input["missing"]'))
-    result = bloge("run", "g.bloge", "--operators", "doubling", "--input", '{"x": 1}')
-    assert result.exit_code == 1
-    assert "a failed: KeyError: 'missing'" in result.stdout
-    assert "t skipped: a failed" in result.stdout
-    assert 'return node_input["missing"] * 2' in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -93,18 +59,51 @@ def test_an_invalid_graph_ends_with_2(bloge: Bloge) -> None:
     assert "pass the local operators with --operators" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--namespace", "a/b"), ("--unknown",), ("--address",)])
-def test_bad_usage_ends_with_2(bloge: Bloge, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("--namespace", "a/b"), ("--unknown",), ("--address",), ("--topic", "/"), ("--key", "k" * 257)]
+)
+@pytest.mark.parametrize("command", ["run", "start"])
+def test_bad_usage_ends_with_2(bloge: Bloge, command: str, arguments: tuple[str, ...]) -> None:
     """Like everywhere."""
-    assert bloge("run", "far.bloge", *arguments).exit_code == 2
+    assert bloge(command, "far.bloge", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("executions", "list", "--status", "GONE"),
+        ("executions", "show", "a/b"),
+        ("executions", "list", "--limit", "0"),
+        ("orchestrate", "--topic", "/"),
+        ("orchestrate", "--concurrency", "0"),
+        ("orchestrate", "--lease-seconds", "0.5"),
+        ("orchestrate", "--operators", "nothing"),
+    ],
+)
+def test_bad_usage_of_other_commands(bloge: Bloge, arguments: tuple[str, ...]) -> None:
+    """It is noticed before the control plane is asked."""
+    assert bloge(*arguments, "--address", "unix:nobody.sock").exit_code == 2
 
 
 @pytest.mark.parametrize("where", ["option", "variable"])
-def test_no_control_plane_ends_with_3(bloge: Bloge, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "far.bloge"),
+        ("start", "g.bloge"),
+        ("executions", "list"),
+        ("executions", "show", "e"),
+        ("executions", "cancel", "e"),
+    ],
+    ids=lambda command: "-".join(command[:2]),
+)
+def test_no_control_plane_ends_with_3(
+    bloge: Bloge, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], where: str
+) -> None:
     """The message names the address, the cause and the fix."""
     arguments = ["--address", "unix:nobody.sock"] if where == "option" else []
     monkeypatch.setenv("BLOGE_ADDRESS", "unix:nobody.sock")
-    result = bloge("run", "far.bloge", *arguments)
+    result = bloge(*command, *arguments)
     assert result.exit_code == 3
     assert "the control plane at unix:nobody.sock cannot be reached: No such file or directory;" in result.stderr
     assert "start it with bloge-server" in result.stderr

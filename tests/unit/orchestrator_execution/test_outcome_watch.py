@@ -102,3 +102,30 @@ def test_only_so_many_acknowledgements_are_repeated() -> None:
     assert len(repeated) == 20
     assert repeated[0].startswith("ack i-500,")
     assert repeated[-1].endswith(",i-10499")
+
+
+def test_a_source_has_caught_up_until_it_is_added_again() -> None:
+    """By this process, or on another stream."""
+    state = WatchState()
+    state.add(source(1), ignore)
+    state.catch_up([source(1), source(2)])
+    assert state.has_caught_up(source(1))
+    assert not state.has_caught_up(source(2)), "nobody watches it"
+    state.add(source(1), ignore)
+    assert not state.has_caught_up(source(1))
+    state.catch_up([source(1)])
+    state.reconnected()
+    assert not state.has_caught_up(source(1))
+    state.catch_up([source(1)])
+    state.remove(source(1))
+    assert not state.has_caught_up(source(1))
+
+
+def test_a_source_is_unsaid_until_its_frame_is_made() -> None:
+    """Acknowledgements that come meanwhile go before it."""
+    state = WatchState()
+    state.add(source(1), ignore)
+    assert state.is_unsaid(source(1))
+    state.acknowledge([item(1)])
+    assert frames(state) == ["ack i-1", "+e-1"]
+    assert not state.is_unsaid(source(1))

@@ -9,6 +9,10 @@ import pytest
 from bloge_server.store import keys, scripts
 
 FOLDER = files("bloge_server.store") / "lua"
+FAMILIES = {"topic": keys.INDEXES, "execution": keys.EXECUTION_KEYS, "listing": keys.LISTING_KEYS}
+"""What a script is about, by the include that binds its keys, and these keys."""
+STARTING = {"enqueue", "record_execution"}
+"""The scripts that begin something new."""
 INCLUDES = sorted(entry.name for entry in (FOLDER / "include").iterdir())
 NAMES = scripts.names()
 MAX_LINES = 150
@@ -19,6 +23,17 @@ _COMMENT = re.compile(r"--[^\n]*")
 def body(name: str) -> str:
     """Return a script without its comments."""
     return _COMMENT.sub("", (FOLDER / f"{name}.lua").read_text())
+
+
+def included_by(name: str) -> list[str]:
+    """Return the includes that a script or an include names."""
+    return re.findall(r"--- @include (\w+)", (FOLDER / f"{name}.lua").read_text())
+
+
+def family(name: str) -> str:
+    """Return what a script is about."""
+    (found,) = set(included_by(name)) & set(FAMILIES)
+    return found
 
 
 def arguments(name: str) -> list[str]:
@@ -43,20 +58,21 @@ def test_a_header_has_every_section(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_keys_are_declared_in_their_one_order(name: str) -> None:
-    """Every script takes the same keys, so that one slot serves each call."""
-    assert scripts.load(name).header["Keys"].split(", ") == list(keys.INDEXES)
+    """Every script about the same takes the same keys, so that one slot serves each call."""
+    assert scripts.load(name).header["Keys"].split(", ") == list(FAMILIES[family(name)])
 
 
-def test_the_shared_beginning_binds_the_keys_in_that_order() -> None:
-    """`include/topic.lua` is the only place where positions matter."""
-    bound = re.findall(r"(\w+) = KEYS\[(\d)\]", (FOLDER / "include" / "topic.lua").read_text())
-    assert bound == [(name, str(position)) for position, name in enumerate(keys.INDEXES, start=1)]
+@pytest.mark.parametrize("of", FAMILIES)
+def test_the_shared_beginning_binds_the_keys_in_that_order(of: str) -> None:
+    """These includes are the only places where positions matter."""
+    bound = re.findall(r"(\w+) = KEYS\[(\d)\]", (FOLDER / "include" / f"{of}.lua").read_text())
+    assert bound == [(name, str(position)) for position, name in enumerate(FAMILIES[of], start=1)]
 
 
 @pytest.mark.parametrize("name", [*NAMES, *(f"include/{name.removesuffix('.lua')}" for name in INCLUDES)])
 def test_positions_of_keys_are_named_in_one_place(name: str) -> None:
     """A script that counts keys itself would drift."""
-    assert (re.search(r"\bKEYS\b", body(name)) is not None) is (name == "include/topic")
+    assert (re.search(r"\bKEYS\b", body(name)) is not None) is (name in {f"include/{each}" for each in FAMILIES})
 
 
 @pytest.mark.parametrize("name", [*NAMES, *(f"include/{name.removesuffix('.lua')}" for name in INCLUDES)])
@@ -70,15 +86,18 @@ def test_includes_are_resolved(name: str) -> None:
     """Each text of an include stands in the source, and no directive is left."""
     source = scripts.load(name).source
     assert "@include" not in source
-    for included in re.findall(r"--- @include (\w+)", (FOLDER / f"{name}.lua").read_text()):
-        assert (FOLDER / "include" / f"{included}.lua").read_text() in source
+    for included in included_by(name):
+        text = (FOLDER / "include" / f"{included}.lua").read_text()
+        assert re.sub(r"--- @include \w+", "", text) in source
+        for deeper in included_by(f"include/{included}"):
+            assert (FOLDER / "include" / f"{deeper}.lua").read_text() in source
 
 
 @pytest.mark.parametrize("include", INCLUDES)
 def test_every_include_is_used(include: str) -> None:
     """Dead code would be shipped to every store."""
-    directive = f"--- @include {include.removesuffix('.lua')}\n"
-    assert any(directive in (FOLDER / f"{name}.lua").read_text() for name in NAMES)
+    includes = [f"include/{each.removesuffix('.lua')}" for each in INCLUDES]
+    assert any(include.removesuffix(".lua") in included_by(name) for name in [*NAMES, *includes])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -95,7 +114,9 @@ def test_the_digest_is_that_of_what_is_sent(name: str) -> None:
 def test_scripts_that_only_read_say_so(name: str) -> None:
     """A script that declares no writes makes none, and one with transitions writes."""
     reads_only = "no-writes" in scripts.load(name).source.splitlines()[0]
-    writes = re.search(r"commit|'(HSET|HDEL|ZADD|ZREM|SET|UNLINK|DEL|PEXPIRE|SPUBLISH|ZREMRANGEBYSCORE)'", body(name))
+    writes = re.search(
+        r"commit|'(HSET|HDEL|ZADD|ZREM|SET|UNLINK|DEL|PEXPIRE|SPUBLISH|ZREMRANGEBYSCORE|XADD)'", body(name)
+    )
     assert reads_only is (writes is None)
 
 
@@ -103,7 +124,7 @@ def test_scripts_that_only_read_say_so(name: str) -> None:
 def test_only_new_work_is_refused_by_a_full_store(name: str) -> None:
     """Everything else may free memory in the end, so it must go on."""
     first_line = scripts.load(name).source.splitlines()[0]
-    assert ("allow-oom" in first_line or "no-writes" in first_line) is (name != "enqueue")
+    assert ("allow-oom" in first_line or "no-writes" in first_line) is (name not in STARTING)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,7 +132,7 @@ def test_the_first_documented_argument_is_the_time(name: str) -> None:
     """Tests own time through it; a transition takes retention and dice after it, as the store sends them."""
     documented = arguments(name)
     assert documented[0] == "now"
-    if "settle" in re.findall(r"--- @include (\w+)", (FOLDER / f"{name}.lua").read_text()):
+    if "settle" in included_by(name):
         assert tuple(documented[:3]) == HEAD
 
 

@@ -64,6 +64,10 @@ class CoreDriver:
         offers = work_stream_pb2.Offers(offer_sequence=self.sequence, leases=leases)
         return self.receive(offers=offers).starts
 
+    def adopt(self, lease: lease_pb2.Lease, claimed_at: float) -> None:
+        """Give the core a lease that was claimed elsewhere."""
+        self.holdings.adopted(lease, claimed_at, draining=self.core.is_draining)
+
     def judge(self, *verdicts: lease_pb2.Verdict) -> Effects:
         """Give verdicts and take a turn."""
         return self.receive(verdicts=work_stream_pb2.Verdicts(verdicts=verdicts))

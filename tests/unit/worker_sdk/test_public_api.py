@@ -71,12 +71,13 @@ def test_the_names_for_tests_are_these() -> None:
 def test_what_a_handler_and_a_program_can_ask_for_are_these() -> None:
     """The context of a run, a worker, and its numbers."""
     assert " ".join(public_names(bloge_worker.WorkContext)) == (
-        "attempt cancel_reason cancelled claim_count execution_context fence input item_id last_progress lease log "
-        "namespace operator_ref progress raise_if_cancelled remaining trace_context until_cancelled wait_cancelled "
-        "worker_topic"
+        "attempt cancel_reason cancel_requested cancelled claim_count execution_context fence input item_id "
+        "last_progress lease log namespace operator_ref progress raise_if_cancelled remaining trace_context "
+        "until_cancel_requested until_cancelled wait_cancelled worker_topic"
     )
     assert " ".join(public_names(Worker)) == (
-        "config connected drain handler handlers health_port healthy reconfigure run run_forever stats worker_topics"
+        "adopt config connected drain handler handlers health_port healthy reconfigure run run_forever stats "
+        "worker_topics"
     )
     assert " ".join(each.name for each in dataclasses.fields(WorkerStats)) == (
         "slots held stopping done failed unknown_operators accepted rejected unverdicted sessions connected draining "
@@ -123,7 +124,7 @@ def test_the_environment_names_the_server_that_the_program_does_not(monkeypatch:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"slots": 0}, "slots: 0"),
+        ({"slots": -1}, "slots: -1"),
         ({"slots": 10_001}, "slots: 10001"),
         ({"namespace": "no spaces"}, "namespace: 'no spaces'"),
         ({"worker_id": "x" * 129}, "worker_id"),
@@ -146,14 +147,14 @@ def test_a_setting_out_of_range_is_named_with_its_value(settings: dict[str, Any]
 def test_all_problems_are_reported_at_once() -> None:
     """Nobody mends settings one error at a time."""
     with pytest.raises(ConfigError, match=r"worker_id.*slots.*max_held_bytes"):
-        WorkerConfig(worker_id="", slots=0, max_held_bytes=0).check()
+        WorkerConfig(worker_id="", slots=-1, max_held_bytes=0).check()
 
 
 def test_reconfigured_settings_are_checked() -> None:
     """And stay as they were if they are wrong."""
     worker = Worker(slots=3)
     with pytest.raises(ConfigError):
-        worker.reconfigure(slots=0)
+        worker.reconfigure(slots=-1)
     worker.reconfigure(address="x:1")
     assert (worker.config.slots, worker.config.address) == (3, "x:1")
 

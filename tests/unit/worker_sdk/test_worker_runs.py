@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from unit.worker_sdk.live_worker import EventLog, aside, working
 from unit.worker_sdk.scripted_server import PATIENCE, ScriptedServer, ServerSession, lease_of
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
-from bloge_worker import Worker
+from bloge_worker import ConfigError, GraphCancelled, WorkContext, Worker, WorkerClosed
 from bloge_worker._durations import duration_of
 
 
@@ -286,6 +287,51 @@ async def test_after_the_grace_a_drain_stops_handlers_and_releases_their_items(s
         session.accept(release)
         await draining
     assert cleaned == ["DRAINING"]
+
+
+async def test_an_execution_is_asked_to_cancel_itself(worker: Worker, server: ScriptedServer) -> None:
+    """The handler goes on under its lease, and says so when it has done it."""
+
+    @worker.handler("topic")
+    async def handle(ctx: WorkContext) -> GraphCancelled:
+        assert not ctx.cancel_requested
+        await ctx.until_cancel_requested()
+        assert ctx.cancel_requested
+        assert not ctx.cancelled
+        await ctx.until_cancel_requested()
+        return GraphCancelled("given up")
+
+    async with working(worker, server) as session:
+        session.offer(lease_of())
+        asked = work_stream_pb2.CancelRequested(worker_topic="topic", item_id="item-1", fence=1)
+        await aside(session.expect, "receipt")
+        session.send(cancels=work_stream_pb2.Cancels(requests=[asked]))
+        report = await aside(session.expect_report, "completes")
+        assert (report.cancelled, report.output) == (True, b'"given up"')
+        session.accept(report)
+
+
+async def test_a_lease_of_a_call_of_ones_own_is_run(server: ScriptedServer) -> None:
+    """By a worker that wants nothing else."""
+    worker = Worker(server.address, slots=0, drain_grace=5.0)
+
+    @worker.handler("topic")
+    async def handle() -> str:
+        return "done"
+
+    with pytest.raises(WorkerClosed):
+        worker.adopt(lease_of(), time.monotonic())
+    async with working(worker, server) as session:
+        worker.adopt(lease_of(), time.monotonic())
+        report = await aside(session.expect_report, "completes")
+        assert report.output == b'"done"'
+        session.accept(report)
+
+
+def test_a_worker_that_lives_on_offers_needs_slots() -> None:
+    """Without any it would wait for ever."""
+    with pytest.raises(ConfigError, match="slots: 0"):
+        Worker(slots=0).run_forever()
 
 
 async def test_a_thread_leaves_half_done_work_by_raising(server: ScriptedServer) -> None:

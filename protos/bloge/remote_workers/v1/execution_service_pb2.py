@@ -22,51 +22,53 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from bloge.remote_workers.v1 import lease_pb2 as bloge_dot_remote__workers_dot_v1_dot_lease__pb2
+from bloge.remote_workers.v1 import work_item_pb2 as bloge_dot_remote__workers_dot_v1_dot_work__item__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/bloge/remote_workers/v1/execution_service.proto\x12\x17\x62loge.remote_workers.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n\tExecution\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x12\n\ngraph_name\x18\x03 \x01(\t\x12\x12\n\ngraph_hash\x18\x04 \x01(\t\x12\x14\n\x0c\x62usiness_key\x18\x05 \x01(\t\x12\x38\n\x06status\x18\x06 \x01(\x0e\x32(.bloge.remote_workers.v1.ExecutionStatus\x12\r\n\x05owner\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06output\x18\n \x01(\x0c\x12\x15\n\rnext_sequence\x18\x0b \x01(\x03\"\x7f\n\x0cStartRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\ngraph_name\x18\x02 \x01(\t\x12\r\n\x05graph\x18\x03 \x01(\x0c\x12\r\n\x05input\x18\x04 \x01(\x0c\x12\x14\n\x0c\x62usiness_key\x18\x05 \x01(\t\x12\x14\n\x0cworker_topic\x18\x06 \x01(\t\"6\n\rStartResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"E\n\x1a\x45xecutionServiceGetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\"T\n\x1b\x45xecutionServiceGetResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\".bloge.remote_workers.v1.Execution\"\x95\x01\n\x0bListRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x38\n\x06status\x18\x04 \x01(\x0e\x32(.bloge.remote_workers.v1.ExecutionStatus\x12\x12\n\ngraph_name\x18\x05 \x01(\t\"_\n\x0cListResponse\x12\x36\n\nexecutions\x18\x01 \x03(\x0b\x32\".bloge.remote_workers.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x1d\x45xecutionServiceCancelRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\" \n\x1e\x45xecutionServiceCancelResponse\")\n\x12OpenJournalRequest\x12\x13\n\x0blease_token\x18\x01 \x01(\t\"F\n\x13OpenJournalResponse\x12\x15\n\rnext_sequence\x18\x01 \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\x02 \x01(\x08\"~\n\x0cJournalEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12/\n\x0b\x61ppend_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x13\x41ppendEventsRequest\x12\x13\n\x0blease_token\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x02 \x01(\x03\x12\x35\n\x06\x65vents\x18\x03 \x03(\x0b\x32%.bloge.remote_workers.v1.JournalEvent\"-\n\x14\x41ppendEventsResponse\x12\x15\n\rnext_sequence\x18\x01 \x01(\x03\"\x99\x01\n\x11ReadEventsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x03\x12\x12\n\nmax_events\x18\x04 \x01(\x05\x12/\n\x0cwait_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"b\n\x12ReadEventsResponse\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.bloge.remote_workers.v1.JournalEvent\x12\x15\n\rnext_sequence\x18\x02 \x01(\x03*\xcc\x01\n\x0f\x45xecutionStatus\x12 \n\x1c\x45XECUTION_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XECUTION_STATUS_PENDING\x10\x01\x12\x1c\n\x18\x45XECUTION_STATUS_RUNNING\x10\x02\x12\x1e\n\x1a\x45XECUTION_STATUS_COMPLETED\x10\x03\x12\x1b\n\x17\x45XECUTION_STATUS_FAILED\x10\x04\x12\x1e\n\x1a\x45XECUTION_STATUS_CANCELLED\x10\x05\x32\xea\x05\n\x10\x45xecutionService\x12V\n\x05Start\x12%.bloge.remote_workers.v1.StartRequest\x1a&.bloge.remote_workers.v1.StartResponse\x12p\n\x03Get\x12\x33.bloge.remote_workers.v1.ExecutionServiceGetRequest\x1a\x34.bloge.remote_workers.v1.ExecutionServiceGetResponse\x12S\n\x04List\x12$.bloge.remote_workers.v1.ListRequest\x1a%.bloge.remote_workers.v1.ListResponse\x12y\n\x06\x43\x61ncel\x12\x36.bloge.remote_workers.v1.ExecutionServiceCancelRequest\x1a\x37.bloge.remote_workers.v1.ExecutionServiceCancelResponse\x12h\n\x0bOpenJournal\x12+.bloge.remote_workers.v1.OpenJournalRequest\x1a,.bloge.remote_workers.v1.OpenJournalResponse\x12k\n\x0c\x41ppendEvents\x12,.bloge.remote_workers.v1.AppendEventsRequest\x1a-.bloge.remote_workers.v1.AppendEventsResponse\x12\x65\n\nReadEvents\x12*.bloge.remote_workers.v1.ReadEventsRequest\x1a+.bloge.remote_workers.v1.ReadEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/bloge/remote_workers/v1/execution_service.proto\x12\x17\x62loge.remote_workers.v1\x1a#bloge/remote_workers/v1/lease.proto\x1a\'bloge/remote_workers/v1/work_item.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x03\n\tExecution\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x12\n\ngraph_name\x18\x03 \x01(\t\x12\x12\n\ngraph_hash\x18\x04 \x01(\t\x12\x14\n\x0c\x62usiness_key\x18\x05 \x01(\t\x12\x38\n\x06status\x18\x06 \x01(\x0e\x32(.bloge.remote_workers.v1.ExecutionStatus\x12\r\n\x05owner\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06output\x18\n \x01(\x0c\x12\x15\n\rnext_sequence\x18\x0b \x01(\x03\x12\x14\n\x0cworker_topic\x18\x0c \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\r \x01(\t\x12\x45\n\x12\x64\x65\x61\x64_letter_reason\x18\x0e \x01(\x0e\x32).bloge.remote_workers.v1.DeadLetterReason\x12\x18\n\x10\x63\x61ncel_requested\x18\x0f \x01(\x08\x12\x15\n\rcancel_reason\x18\x10 \x01(\t\"\x96\x02\n\x0cStartRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\ngraph_name\x18\x02 \x01(\t\x12\r\n\x05graph\x18\x03 \x01(\x0c\x12\r\n\x05input\x18\x04 \x01(\x0c\x12\x14\n\x0c\x62usiness_key\x18\x05 \x01(\t\x12\x14\n\x0cworker_topic\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x10\n\x08owner_id\x18\x08 \x01(\t\x12\x31\n\x0elease_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\rtrace_context\x18\n \x01(\x0b\x32%.bloge.remote_workers.v1.TraceContext\"e\n\rStartResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12-\n\x05lease\x18\x03 \x01(\x0b\x32\x1e.bloge.remote_workers.v1.Lease\"v\n\x1a\x45xecutionServiceGetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12/\n\x0cwait_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\x1b\x45xecutionServiceGetResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\".bloge.remote_workers.v1.Execution\"\x95\x01\n\x0bListRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x38\n\x06status\x18\x04 \x01(\x0e\x32(.bloge.remote_workers.v1.ExecutionStatus\x12\x12\n\ngraph_name\x18\x05 \x01(\t\"_\n\x0cListResponse\x12\x36\n\nexecutions\x18\x01 \x03(\x0b\x32\".bloge.remote_workers.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x1d\x45xecutionServiceCancelRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\" \n\x1e\x45xecutionServiceCancelResponse\")\n\x12OpenJournalRequest\x12\x13\n\x0blease_token\x18\x01 \x01(\t\"\xae\x01\n\x13OpenJournalResponse\x12\x15\n\rnext_sequence\x18\x01 \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\x02 \x01(\x08\x12\x15\n\rcancel_reason\x18\x03 \x01(\t\x12\x35\n\x06\x65vents\x18\x04 \x03(\x0b\x32%.bloge.remote_workers.v1.JournalEvent\x12\x18\n\x10max_output_bytes\x18\x05 \x01(\x03\"\xae\x01\n\x0cJournalEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12/\n\x0b\x61ppend_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x13\x41ppendEventsRequest\x12\x13\n\x0blease_token\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x02 \x01(\x03\x12\x35\n\x06\x65vents\x18\x03 \x03(\x0b\x32%.bloge.remote_workers.v1.JournalEvent\"-\n\x14\x41ppendEventsResponse\x12\x15\n\rnext_sequence\x18\x01 \x01(\x03\"\x99\x01\n\x11ReadEventsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x03\x12\x12\n\nmax_events\x18\x04 \x01(\x05\x12/\n\x0cwait_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\x12ReadEventsResponse\x12\x35\n\x06\x65vents\x18\x01 \x03(\x0b\x32%.bloge.remote_workers.v1.JournalEvent\x12\x15\n\rnext_sequence\x18\x02 \x01(\x03\x12\x38\n\x06status\x18\x03 \x01(\x0e\x32(.bloge.remote_workers.v1.ExecutionStatus*\xcc\x01\n\x0f\x45xecutionStatus\x12 \n\x1c\x45XECUTION_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XECUTION_STATUS_PENDING\x10\x01\x12\x1c\n\x18\x45XECUTION_STATUS_RUNNING\x10\x02\x12\x1e\n\x1a\x45XECUTION_STATUS_COMPLETED\x10\x03\x12\x1b\n\x17\x45XECUTION_STATUS_FAILED\x10\x04\x12\x1e\n\x1a\x45XECUTION_STATUS_CANCELLED\x10\x05\x32\xea\x05\n\x10\x45xecutionService\x12V\n\x05Start\x12%.bloge.remote_workers.v1.StartRequest\x1a&.bloge.remote_workers.v1.StartResponse\x12p\n\x03Get\x12\x33.bloge.remote_workers.v1.ExecutionServiceGetRequest\x1a\x34.bloge.remote_workers.v1.ExecutionServiceGetResponse\x12S\n\x04List\x12$.bloge.remote_workers.v1.ListRequest\x1a%.bloge.remote_workers.v1.ListResponse\x12y\n\x06\x43\x61ncel\x12\x36.bloge.remote_workers.v1.ExecutionServiceCancelRequest\x1a\x37.bloge.remote_workers.v1.ExecutionServiceCancelResponse\x12h\n\x0bOpenJournal\x12+.bloge.remote_workers.v1.OpenJournalRequest\x1a,.bloge.remote_workers.v1.OpenJournalResponse\x12k\n\x0c\x41ppendEvents\x12,.bloge.remote_workers.v1.AppendEventsRequest\x1a-.bloge.remote_workers.v1.AppendEventsResponse\x12\x65\n\nReadEvents\x12*.bloge.remote_workers.v1.ReadEventsRequest\x1a+.bloge.remote_workers.v1.ReadEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bloge.remote_workers.v1.execution_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXECUTIONSTATUS']._serialized_start=1849
-  _globals['_EXECUTIONSTATUS']._serialized_end=2053
-  _globals['_EXECUTION']._serialized_start=142
-  _globals['_EXECUTION']._serialized_end=462
-  _globals['_STARTREQUEST']._serialized_start=464
-  _globals['_STARTREQUEST']._serialized_end=591
-  _globals['_STARTRESPONSE']._serialized_start=593
-  _globals['_STARTRESPONSE']._serialized_end=647
-  _globals['_EXECUTIONSERVICEGETREQUEST']._serialized_start=649
-  _globals['_EXECUTIONSERVICEGETREQUEST']._serialized_end=718
-  _globals['_EXECUTIONSERVICEGETRESPONSE']._serialized_start=720
-  _globals['_EXECUTIONSERVICEGETRESPONSE']._serialized_end=804
-  _globals['_LISTREQUEST']._serialized_start=807
-  _globals['_LISTREQUEST']._serialized_end=956
-  _globals['_LISTRESPONSE']._serialized_start=958
-  _globals['_LISTRESPONSE']._serialized_end=1053
-  _globals['_EXECUTIONSERVICECANCELREQUEST']._serialized_start=1055
-  _globals['_EXECUTIONSERVICECANCELREQUEST']._serialized_end=1143
-  _globals['_EXECUTIONSERVICECANCELRESPONSE']._serialized_start=1145
-  _globals['_EXECUTIONSERVICECANCELRESPONSE']._serialized_end=1177
-  _globals['_OPENJOURNALREQUEST']._serialized_start=1179
-  _globals['_OPENJOURNALREQUEST']._serialized_end=1220
-  _globals['_OPENJOURNALRESPONSE']._serialized_start=1222
-  _globals['_OPENJOURNALRESPONSE']._serialized_end=1292
-  _globals['_JOURNALEVENT']._serialized_start=1294
-  _globals['_JOURNALEVENT']._serialized_end=1420
-  _globals['_APPENDEVENTSREQUEST']._serialized_start=1422
-  _globals['_APPENDEVENTSREQUEST']._serialized_end=1543
-  _globals['_APPENDEVENTSRESPONSE']._serialized_start=1545
-  _globals['_APPENDEVENTSRESPONSE']._serialized_end=1590
-  _globals['_READEVENTSREQUEST']._serialized_start=1593
-  _globals['_READEVENTSREQUEST']._serialized_end=1746
-  _globals['_READEVENTSRESPONSE']._serialized_start=1748
-  _globals['_READEVENTSRESPONSE']._serialized_end=1846
-  _globals['_EXECUTIONSERVICE']._serialized_start=2056
-  _globals['_EXECUTIONSERVICE']._serialized_end=2802
+  _globals['_EXECUTIONSTATUS']._serialized_start=2555
+  _globals['_EXECUTIONSTATUS']._serialized_end=2759
+  _globals['_EXECUTION']._serialized_start=220
+  _globals['_EXECUTION']._serialized_end=707
+  _globals['_STARTREQUEST']._serialized_start=710
+  _globals['_STARTREQUEST']._serialized_end=988
+  _globals['_STARTRESPONSE']._serialized_start=990
+  _globals['_STARTRESPONSE']._serialized_end=1091
+  _globals['_EXECUTIONSERVICEGETREQUEST']._serialized_start=1093
+  _globals['_EXECUTIONSERVICEGETREQUEST']._serialized_end=1211
+  _globals['_EXECUTIONSERVICEGETRESPONSE']._serialized_start=1213
+  _globals['_EXECUTIONSERVICEGETRESPONSE']._serialized_end=1297
+  _globals['_LISTREQUEST']._serialized_start=1300
+  _globals['_LISTREQUEST']._serialized_end=1449
+  _globals['_LISTRESPONSE']._serialized_start=1451
+  _globals['_LISTRESPONSE']._serialized_end=1546
+  _globals['_EXECUTIONSERVICECANCELREQUEST']._serialized_start=1548
+  _globals['_EXECUTIONSERVICECANCELREQUEST']._serialized_end=1636
+  _globals['_EXECUTIONSERVICECANCELRESPONSE']._serialized_start=1638
+  _globals['_EXECUTIONSERVICECANCELRESPONSE']._serialized_end=1670
+  _globals['_OPENJOURNALREQUEST']._serialized_start=1672
+  _globals['_OPENJOURNALREQUEST']._serialized_end=1713
+  _globals['_OPENJOURNALRESPONSE']._serialized_start=1716
+  _globals['_OPENJOURNALRESPONSE']._serialized_end=1890
+  _globals['_JOURNALEVENT']._serialized_start=1893
+  _globals['_JOURNALEVENT']._serialized_end=2067
+  _globals['_APPENDEVENTSREQUEST']._serialized_start=2069
+  _globals['_APPENDEVENTSREQUEST']._serialized_end=2190
+  _globals['_APPENDEVENTSRESPONSE']._serialized_start=2192
+  _globals['_APPENDEVENTSRESPONSE']._serialized_end=2237
+  _globals['_READEVENTSREQUEST']._serialized_start=2240
+  _globals['_READEVENTSREQUEST']._serialized_end=2393
+  _globals['_READEVENTSRESPONSE']._serialized_start=2396
+  _globals['_READEVENTSRESPONSE']._serialized_end=2552
+  _globals['_EXECUTIONSERVICE']._serialized_start=2762
+  _globals['_EXECUTIONSERVICE']._serialized_end=3508
 # @@protoc_insertion_point(module_scope)

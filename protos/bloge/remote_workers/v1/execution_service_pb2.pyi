@@ -3,6 +3,8 @@
 isort:skip_file
 """
 
+from bloge.remote_workers.v1 import lease_pb2 as _lease_pb2
+from bloge.remote_workers.v1 import work_item_pb2 as _work_item_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -74,6 +76,11 @@ class Execution(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    FAILURE_MESSAGE_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_REASON_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """UUIDv5 of namespace, graph and business key; random without one."""
     namespace: _builtins.str
@@ -89,9 +96,21 @@ class Execution(_message.Message):
     owner: _builtins.str
     """The orchestrator that owns it; empty if none does."""
     output: _builtins.bytes
-    """JSON: the outputs of its last nodes, once it has ended."""
+    """JSON: the outputs of its last nodes, once it has COMPLETED or been CANCELLED. Empty before, in lists, if it FAILED,
+    and if the outputs are larger than a payload may be: the journal has them in any case.
+    """
     next_sequence: _builtins.int
     """Next sequence number of its journal."""
+    worker_topic: _builtins.str
+    """The topic that its orchestrators claim from."""
+    failure_message: _builtins.str
+    """FAILED: which nodes failed and why, for people."""
+    dead_letter_reason: _work_item_pb2.DeadLetterReason.ValueType
+    """Set while its work item is a dead letter: nobody runs it until it is replayed or cancelled."""
+    cancel_requested: _builtins.bool
+    """True if cancellation was asked for."""
+    cancel_reason: _builtins.str
+    """Why it was asked for, for people."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it was started."""
@@ -114,10 +133,15 @@ class Execution(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         output: _builtins.bytes = ...,
         next_sequence: _builtins.int = ...,
+        worker_topic: _builtins.str = ...,
+        failure_message: _builtins.str = ...,
+        dead_letter_reason: _work_item_pb2.DeadLetterReason.ValueType = ...,
+        cancel_requested: _builtins.bool = ...,
+        cancel_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "end_time", b"end_time", "execution_id", b"execution_id", "graph_hash", b"graph_hash", "graph_name", b"graph_name", "namespace", b"namespace", "next_sequence", b"next_sequence", "output", b"output", "owner", b"owner", "start_time", b"start_time", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "dead_letter_reason", b"dead_letter_reason", "end_time", b"end_time", "execution_id", b"execution_id", "failure_message", b"failure_message", "graph_hash", b"graph_hash", "graph_name", b"graph_name", "namespace", b"namespace", "next_sequence", b"next_sequence", "output", b"output", "owner", b"owner", "start_time", b"start_time", "status", b"status", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -135,18 +159,41 @@ class StartRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     BUSINESS_KEY_FIELD_NUMBER: _builtins.int
     WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    LEASE_DURATION_FIELD_NUMBER: _builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Optional. Empty means `default`."""
     graph_name: _builtins.str
     """Required. The graph's name, in the character set of ids."""
     graph: _builtins.bytes
-    """Required. The compiled graph as canonical JSON; the execution keeps it."""
+    """Required. The compiled graph as canonical JSON, an object; the execution keeps it. With the input at most the server's
+    payload limit.
+    """
     input: _builtins.bytes
-    """Optional. The execution's input, a JSON object."""
+    """Optional. The execution's input, a JSON object. Empty means `{}`."""
     business_key: _builtins.str
-    """Optional. Starting again with the same key returns the same execution. Up to 256 characters."""
+    """Optional. Starting again with the same key returns the same execution, whatever else the request says, for as long
+    as that one can be read. Up to 256 characters.
+    """
     worker_topic: _builtins.str
     """Required. The topic that orchestrators of this graph claim from."""
+    request_id: _builtins.str
+    """Optional. In the character set of ids. Makes a call without a business key repeatable."""
+    owner_id: _builtins.str
+    """Optional. In the character set of ids. The worker id of a caller that wants to run the execution itself: if nobody
+    holds it, the reply has its lease. For 2 s after its creation nobody else gets it, so that this caller may repeat the
+    call if it does not see the reply. Repeating it is also how such a caller takes over once a lease has run out.
+    """
+    @_builtins.property
+    def lease_duration(self) -> _duration_pb2.Duration:
+        """Optional. Lease wanted by `owner_id`, 1 s to 1 h. Empty means the server's default."""
+
+    @_builtins.property
+    def trace_context(self) -> _work_item_pb2.TraceContext:
+        """Optional. What the spans of the execution come below; W3C. The first start of an execution decides."""
+
     def __init__(
         self,
         *,
@@ -156,10 +203,14 @@ class StartRequest(_message.Message):
         input: _builtins.bytes = ...,
         business_key: _builtins.str = ...,
         worker_topic: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        owner_id: _builtins.str = ...,
+        lease_duration: _duration_pb2.Duration | None = ...,
+        trace_context: _work_item_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "graph", b"graph", "graph_name", b"graph_name", "input", b"input", "namespace", b"namespace", "worker_topic", b"worker_topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "graph", b"graph", "graph_name", b"graph_name", "input", b"input", "lease_duration", b"lease_duration", "namespace", b"namespace", "owner_id", b"owner_id", "request_id", b"request_id", "trace_context", b"trace_context", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -173,19 +224,25 @@ class StartResponse(_message.Message):
 
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    LEASE_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """Its id."""
     created: _builtins.bool
     """False if it was there already."""
+    @_builtins.property
+    def lease(self) -> _lease_pb2.Lease:
+        """The lease, if `owner_id` has it now. Keep it alive as any other."""
+
     def __init__(
         self,
         *,
         execution_id: _builtins.str = ...,
         created: _builtins.bool = ...,
+        lease: _lease_pb2.Lease | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "execution_id", b"execution_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "execution_id", b"execution_id", "lease", b"lease"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,19 +256,25 @@ class ExecutionServiceGetRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    WAIT_TIMEOUT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Optional. Empty means `default`."""
     execution_id: _builtins.str
     """Required."""
+    @_builtins.property
+    def wait_timeout(self) -> _duration_pb2.Duration:
+        """Optional. How long to wait for its end, 0 to 60 s. Empty means not at all."""
+
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         execution_id: _builtins.str = ...,
+        wait_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait_timeout", b"wait_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace", "wait_timeout", b"wait_timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -291,7 +354,7 @@ class ListResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Execution]:
-        """The executions."""
+        """The executions, without outputs. There may be fewer than asked for, even none, before the last page."""
 
     def __init__(
         self,
@@ -384,19 +447,33 @@ class OpenJournalResponse(_message.Message):
 
     NEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_BYTES_FIELD_NUMBER: _builtins.int
     next_sequence: _builtins.int
     """Next sequence number."""
     cancel_requested: _builtins.bool
-    """True if cancellation was asked for."""
+    """True if cancellation was asked for: the owner records it, cancels its open items, and completes as cancelled."""
+    cancel_reason: _builtins.str
+    """Why it was asked for, for people."""
+    max_output_bytes: _builtins.int
+    """The largest output in bytes that the execution may be completed with. One with larger outputs completes without any."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalEvent]:
+        """The first events, as many as `ReadEvents` would return, so that a short journal needs no further call."""
+
     def __init__(
         self,
         *,
         next_sequence: _builtins.int = ...,
         cancel_requested: _builtins.bool = ...,
+        cancel_reason: _builtins.str = ...,
+        events: _abc.Iterable[Global___JournalEvent] | None = ...,
+        max_output_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "next_sequence", b"next_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "events", b"events", "max_output_bytes", b"max_output_bytes", "next_sequence", b"next_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -404,7 +481,9 @@ Global___OpenJournalResponse: _TypeAlias = OpenJournalResponse  # noqa: Y015
 
 @_typing.final
 class JournalEvent(_message.Message):
-    """One event of an execution."""
+    """One event of an execution. To the server only GRAPH_COMPLETED means something: it ends the execution, and its data is an
+    object whose `status` is COMPLETED, FAILED or CANCELLED.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -413,17 +492,22 @@ class JournalEvent(_message.Message):
     NODE_ID_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     APPEND_TIME_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """From 1, without gaps."""
     type: _builtins.str
-    """For example NODE_COMPLETED."""
+    """Required. For example NODE_COMPLETED: upper-case words joined by `_`, up to 64 characters."""
     node_id: _builtins.str
-    """The node it is about; empty for events of the graph."""
+    """Optional. The node it is about, up to 1024 characters; empty for events of the graph."""
     data: _builtins.bytes
-    """JSON."""
+    """Optional. JSON; opaque to the server except as said above."""
     @_builtins.property
     def append_time(self) -> _timestamp_pb2.Timestamp:
         """When it was appended, by the store's clock."""
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """Required. When it was decided, by the owner's clock, in whole milliseconds."""
 
     def __init__(
         self,
@@ -433,10 +517,11 @@ class JournalEvent(_message.Message):
         node_id: _builtins.str = ...,
         data: _builtins.bytes = ...,
         append_time: _timestamp_pb2.Timestamp | None = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "data", b"data", "node_id", b"node_id", "sequence", b"sequence", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["append_time", b"append_time", "data", b"data", "event_time", b"event_time", "node_id", b"node_id", "sequence", b"sequence", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -457,7 +542,7 @@ class AppendEventsRequest(_message.Message):
     """Required. Sequence number of the first event."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalEvent]:
-        """Required. 1 to 500; `sequence` and `append_time` are ignored."""
+        """Required. 1 to 500, at most 3 MiB together; `sequence` and `append_time` are ignored."""
 
     def __init__(
         self,
@@ -514,10 +599,12 @@ class ReadEventsRequest(_message.Message):
     first_sequence: _builtins.int
     """Optional. The first wanted. Empty means 1."""
     max_events: _builtins.int
-    """Optional. 1 to 1000. Empty means 500."""
+    """Optional. 1 to 1000. Empty means 500. Fewer are returned if they would not fit a reply."""
     @_builtins.property
     def wait_timeout(self) -> _duration_pb2.Duration:
-        """Optional. How long to wait for the first, 0 to 60 s. Empty means not at all."""
+        """Optional. How long to wait for the first, 0 to 60 s. Empty means not at all. An execution that has ended gets no
+        further events, so there is no waiting for them.
+        """
 
     def __init__(
         self,
@@ -544,8 +631,11 @@ class ReadEventsResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     next_sequence: _builtins.int
     """Next sequence number of the journal."""
+    status: Global___ExecutionStatus.ValueType
+    """Where the execution stands."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___JournalEvent]:
         """The events."""
@@ -555,10 +645,11 @@ class ReadEventsResponse(_message.Message):
         *,
         events: _abc.Iterable[Global___JournalEvent] | None = ...,
         next_sequence: _builtins.int = ...,
+        status: Global___ExecutionStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_sequence", b"next_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_sequence", b"next_sequence", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class ExecutionServiceStub:
     """Durable executions of graphs. An execution is a work item of type EXECUTE_GRAPH, and its journal is the truth about it.
+    The item's id is the execution's id; its payload is a JSON object with `graph`, `graphHash`, `input` and `businessKey`.
+    An execution can be read until its item's retention is over; then its journal goes with it.
 
     Any call: UNAVAILABLE with `RetryInfo` if the store or the server is not there, INVALID_ARGUMENT with `BadRequest` for
     a bad field, UNAUTHENTICATED or PERMISSION_DENIED without the `execute` right in the namespace.
@@ -77,34 +79,39 @@ class ExecutionServiceStub:
 
 class ExecutionServiceServicer:
     """Durable executions of graphs. An execution is a work item of type EXECUTE_GRAPH, and its journal is the truth about it.
+    The item's id is the execution's id; its payload is a JSON object with `graph`, `graphHash`, `input` and `businessKey`.
+    An execution can be read until its item's retention is over; then its journal goes with it.
 
     Any call: UNAVAILABLE with `RetryInfo` if the store or the server is not there, INVALID_ARGUMENT with `BadRequest` for
     a bad field, UNAUTHENTICATED or PERMISSION_DENIED without the `execute` right in the namespace.
     """
 
     def Start(self, request, context):
-        """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys.
+        """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys, and for equal
+        request ids without one. RESOURCE_EXHAUSTED (BACKLOG_FULL) if the topic takes no more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Get(self, request, context):
-        """Reads one execution. NOT_FOUND if there is none.
+        """Reads one execution, waiting for its end if asked to. NOT_FOUND if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Lists executions, latest first.
+        """Lists executions, latest first. What has changed in the last moments may be listed as it was before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Asks for cancellation; the execution's owner carries it out. Idempotent.
+        """Asks for cancellation; the execution's owner is told at once and carries it out, and if it dies, the next one does.
+        An execution that is a dead letter is put back for it. Idempotent. NOT_FOUND if there is none, FAILED_PRECONDITION
+        (WRONG_STATUS) if it has ended otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,22 +119,23 @@ class ExecutionServiceServicer:
 
     def OpenJournal(self, request, context):
         """Opens the journal for the holder of the execution's lease, and closes it for earlier owners. Idempotent for one lease.
-        ABORTED (FENCED_OFF) if a later owner has opened it.
+        ABORTED (FENCED_OFF) if a later owner has opened it, ABORTED with the verdict's reason if the lease is over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AppendEvents(self, request, context):
-        """Appends events. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an earlier owner,
-        FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next.
+        """Appends events, all of them or none. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an
+        earlier owner, FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next, INVALID_ARGUMENT
+        (INVALID_TOKEN) if this lease has not opened the journal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadEvents(self, request, context):
-        """Reads events from a sequence number on. Changes nothing.
+        """Reads events from a sequence number on. Changes nothing. NOT_FOUND if there is no such execution.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +189,8 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ExecutionService:
     """Durable executions of graphs. An execution is a work item of type EXECUTE_GRAPH, and its journal is the truth about it.
+    The item's id is the execution's id; its payload is a JSON object with `graph`, `graphHash`, `input` and `businessKey`.
+    An execution can be read until its item's retention is over; then its journal goes with it.
 
     Any call: UNAVAILABLE with `RetryInfo` if the store or the server is not there, INVALID_ARGUMENT with `BadRequest` for
     a bad field, UNAUTHENTICATED or PERMISSION_DENIED without the `execute` right in the namespace.

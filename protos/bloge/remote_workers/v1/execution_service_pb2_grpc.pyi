@@ -28,6 +28,8 @@ GRPC_VERSION: str
 
 class ExecutionServiceStub:
     """Durable executions of graphs. An execution is a work item of type EXECUTE_GRAPH, and its journal is the truth about it.
+    The item's id is the execution's id; its payload is a JSON object with `graph`, `graphHash`, `input` and `businessKey`.
+    An execution can be read until its item's retention is over; then its journal goes with it.
 
     Any call: UNAVAILABLE with `RetryInfo` if the store or the server is not there, INVALID_ARGUMENT with `BadRequest` for
     a bad field, UNAUTHENTICATED or PERMISSION_DENIED without the `execute` right in the namespace.
@@ -38,27 +40,35 @@ class ExecutionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExecutionServiceAsyncStub: ...
     Start: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.StartRequest, _execution_service_pb2.StartResponse]
-    """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys."""
+    """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys, and for equal
+    request ids without one. RESOURCE_EXHAUSTED (BACKLOG_FULL) if the topic takes no more.
+    """
     Get: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ExecutionServiceGetRequest, _execution_service_pb2.ExecutionServiceGetResponse]
-    """Reads one execution. NOT_FOUND if there is none."""
+    """Reads one execution, waiting for its end if asked to. NOT_FOUND if there is none."""
     List: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListRequest, _execution_service_pb2.ListResponse]
-    """Lists executions, latest first."""
+    """Lists executions, latest first. What has changed in the last moments may be listed as it was before."""
     Cancel: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ExecutionServiceCancelRequest, _execution_service_pb2.ExecutionServiceCancelResponse]
-    """Asks for cancellation; the execution's owner carries it out. Idempotent."""
+    """Asks for cancellation; the execution's owner is told at once and carries it out, and if it dies, the next one does.
+    An execution that is a dead letter is put back for it. Idempotent. NOT_FOUND if there is none, FAILED_PRECONDITION
+    (WRONG_STATUS) if it has ended otherwise.
+    """
     OpenJournal: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.OpenJournalRequest, _execution_service_pb2.OpenJournalResponse]
     """Opens the journal for the holder of the execution's lease, and closes it for earlier owners. Idempotent for one lease.
-    ABORTED (FENCED_OFF) if a later owner has opened it.
+    ABORTED (FENCED_OFF) if a later owner has opened it, ABORTED with the verdict's reason if the lease is over.
     """
     AppendEvents: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.AppendEventsRequest, _execution_service_pb2.AppendEventsResponse]
-    """Appends events. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an earlier owner,
-    FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next.
+    """Appends events, all of them or none. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an
+    earlier owner, FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next, INVALID_ARGUMENT
+    (INVALID_TOKEN) if this lease has not opened the journal.
     """
     ReadEvents: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ReadEventsRequest, _execution_service_pb2.ReadEventsResponse]
-    """Reads events from a sequence number on. Changes nothing."""
+    """Reads events from a sequence number on. Changes nothing. NOT_FOUND if there is no such execution."""
 
 @_typing.type_check_only
 class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Durable executions of graphs. An execution is a work item of type EXECUTE_GRAPH, and its journal is the truth about it.
+    The item's id is the execution's id; its payload is a JSON object with `graph`, `graphHash`, `input` and `businessKey`.
+    An execution can be read until its item's retention is over; then its journal goes with it.
 
     Any call: UNAVAILABLE with `RetryInfo` if the store or the server is not there, INVALID_ARGUMENT with `BadRequest` for
     a bad field, UNAUTHENTICATED or PERMISSION_DENIED without the `execute` right in the namespace.
@@ -66,26 +76,34 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Start: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.StartRequest, _execution_service_pb2.StartResponse]  # type: ignore[assignment]
-    """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys."""
+    """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys, and for equal
+    request ids without one. RESOURCE_EXHAUSTED (BACKLOG_FULL) if the topic takes no more.
+    """
     Get: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ExecutionServiceGetRequest, _execution_service_pb2.ExecutionServiceGetResponse]  # type: ignore[assignment]
-    """Reads one execution. NOT_FOUND if there is none."""
+    """Reads one execution, waiting for its end if asked to. NOT_FOUND if there is none."""
     List: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListRequest, _execution_service_pb2.ListResponse]  # type: ignore[assignment]
-    """Lists executions, latest first."""
+    """Lists executions, latest first. What has changed in the last moments may be listed as it was before."""
     Cancel: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ExecutionServiceCancelRequest, _execution_service_pb2.ExecutionServiceCancelResponse]  # type: ignore[assignment]
-    """Asks for cancellation; the execution's owner carries it out. Idempotent."""
+    """Asks for cancellation; the execution's owner is told at once and carries it out, and if it dies, the next one does.
+    An execution that is a dead letter is put back for it. Idempotent. NOT_FOUND if there is none, FAILED_PRECONDITION
+    (WRONG_STATUS) if it has ended otherwise.
+    """
     OpenJournal: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.OpenJournalRequest, _execution_service_pb2.OpenJournalResponse]  # type: ignore[assignment]
     """Opens the journal for the holder of the execution's lease, and closes it for earlier owners. Idempotent for one lease.
-    ABORTED (FENCED_OFF) if a later owner has opened it.
+    ABORTED (FENCED_OFF) if a later owner has opened it, ABORTED with the verdict's reason if the lease is over.
     """
     AppendEvents: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.AppendEventsRequest, _execution_service_pb2.AppendEventsResponse]  # type: ignore[assignment]
-    """Appends events. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an earlier owner,
-    FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next.
+    """Appends events, all of them or none. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an
+    earlier owner, FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next, INVALID_ARGUMENT
+    (INVALID_TOKEN) if this lease has not opened the journal.
     """
     ReadEvents: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ReadEventsRequest, _execution_service_pb2.ReadEventsResponse]  # type: ignore[assignment]
-    """Reads events from a sequence number on. Changes nothing."""
+    """Reads events from a sequence number on. Changes nothing. NOT_FOUND if there is no such execution."""
 
 class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Durable executions of graphs. An execution is a work item of type EXECUTE_GRAPH, and its journal is the truth about it.
+    The item's id is the execution's id; its payload is a JSON object with `graph`, `graphHash`, `input` and `businessKey`.
+    An execution can be read until its item's retention is over; then its journal goes with it.
 
     Any call: UNAVAILABLE with `RetryInfo` if the store or the server is not there, INVALID_ARGUMENT with `BadRequest` for
     a bad field, UNAUTHENTICATED or PERMISSION_DENIED without the `execute` right in the namespace.
@@ -97,7 +115,9 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.StartRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.StartResponse, _abc.Awaitable[_execution_service_pb2.StartResponse]]:
-        """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys."""
+        """Enqueues an execution; the orchestrator that claims it runs it. Idempotent for equal business keys, and for equal
+        request ids without one. RESOURCE_EXHAUSTED (BACKLOG_FULL) if the topic takes no more.
+        """
 
     @_abc_1.abstractmethod
     def Get(
@@ -105,7 +125,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ExecutionServiceGetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ExecutionServiceGetResponse, _abc.Awaitable[_execution_service_pb2.ExecutionServiceGetResponse]]:
-        """Reads one execution. NOT_FOUND if there is none."""
+        """Reads one execution, waiting for its end if asked to. NOT_FOUND if there is none."""
 
     @_abc_1.abstractmethod
     def List(
@@ -113,7 +133,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ListResponse, _abc.Awaitable[_execution_service_pb2.ListResponse]]:
-        """Lists executions, latest first."""
+        """Lists executions, latest first. What has changed in the last moments may be listed as it was before."""
 
     @_abc_1.abstractmethod
     def Cancel(
@@ -121,7 +141,10 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ExecutionServiceCancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ExecutionServiceCancelResponse, _abc.Awaitable[_execution_service_pb2.ExecutionServiceCancelResponse]]:
-        """Asks for cancellation; the execution's owner carries it out. Idempotent."""
+        """Asks for cancellation; the execution's owner is told at once and carries it out, and if it dies, the next one does.
+        An execution that is a dead letter is put back for it. Idempotent. NOT_FOUND if there is none, FAILED_PRECONDITION
+        (WRONG_STATUS) if it has ended otherwise.
+        """
 
     @_abc_1.abstractmethod
     def OpenJournal(
@@ -130,7 +153,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.OpenJournalResponse, _abc.Awaitable[_execution_service_pb2.OpenJournalResponse]]:
         """Opens the journal for the holder of the execution's lease, and closes it for earlier owners. Idempotent for one lease.
-        ABORTED (FENCED_OFF) if a later owner has opened it.
+        ABORTED (FENCED_OFF) if a later owner has opened it, ABORTED with the verdict's reason if the lease is over.
         """
 
     @_abc_1.abstractmethod
@@ -139,8 +162,9 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.AppendEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.AppendEventsResponse, _abc.Awaitable[_execution_service_pb2.AppendEventsResponse]]:
-        """Appends events. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an earlier owner,
-        FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next.
+        """Appends events, all of them or none. Idempotent for equal sequence numbers and contents. ABORTED (FENCED_OFF) for an
+        earlier owner, FAILED_PRECONDITION (SEQUENCE_MISMATCH) if `first_sequence` is not next, INVALID_ARGUMENT
+        (INVALID_TOKEN) if this lease has not opened the journal.
         """
 
     @_abc_1.abstractmethod
@@ -149,6 +173,6 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ReadEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ReadEventsResponse, _abc.Awaitable[_execution_service_pb2.ReadEventsResponse]]:
-        """Reads events from a sequence number on. Changes nothing."""
+        """Reads events from a sequence number on. Changes nothing. NOT_FOUND if there is no such execution."""
 
 def add_ExecutionServiceServicer_to_server(servicer: ExecutionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

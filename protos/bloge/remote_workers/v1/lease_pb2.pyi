@@ -102,7 +102,9 @@ class HeartbeatReport(_message.Message):
     report_id: _builtins.int
     """On a stream: required, unique in the session. Unary: ignored."""
     progress: _builtins.bytes
-    """Optional. Progress details up to 64 KiB, kept for the next attempt. Present, even if empty, it counts as progress."""
+    """Optional. Progress details up to 64 KiB, kept for the next attempt. Present, even if empty, it counts as progress; of an
+    EXECUTE_GRAPH item only if it changed: its owner sends the journal's next sequence number in decimal digits.
+    """
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration:
         """Optional. Lease wanted from now, 1 s to 1 h. Empty means as long as the claim got. A deadline never moves back."""
@@ -253,6 +255,7 @@ class Verdict(_message.Message):
     SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
     SUPERSEDED_AGO_FIELD_NUMBER: _builtins.int
     LATE_OUTPUT_KEPT_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     report_id: _builtins.int
     """The report's id on a stream; 0 in unary replies, where the order tells."""
     reason: _error_reason_pb2.ErrorReason.ValueType
@@ -263,6 +266,10 @@ class Verdict(_message.Message):
     """SUPERSEDED or ALREADY_DONE_BY_OTHER: the worker of the later claim."""
     late_output_kept: _builtins.bool
     """True if a refused output was kept with the item."""
+    cancel_requested: _builtins.bool
+    """Accepted heartbeat of an EXECUTE_GRAPH item: cancellation was asked for. The lease goes on: record it, cancel the open
+    items, then complete as cancelled.
+    """
     @_builtins.property
     def lease_duration(self) -> _duration_pb2.Duration:
         """Accepted heartbeat: the lease from when the heartbeat was sent."""
@@ -286,10 +293,11 @@ class Verdict(_message.Message):
         superseded_by: _builtins.str = ...,
         superseded_ago: _duration_pb2.Duration | None = ...,
         late_output_kept: _builtins.bool = ...,
+        cancel_requested: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration", "retry_delay", b"retry_delay", "superseded_ago", b"superseded_ago"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["late_output_kept", b"late_output_kept", "lease_duration", b"lease_duration", "reason", b"reason", "report_id", b"report_id", "retry_delay", b"retry_delay", "status", b"status", "superseded_ago", b"superseded_ago", "superseded_by", b"superseded_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "late_output_kept", b"late_output_kept", "lease_duration", b"lease_duration", "reason", b"reason", "report_id", b"report_id", "retry_delay", b"retry_delay", "status", b"status", "superseded_ago", b"superseded_ago", "superseded_by", b"superseded_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

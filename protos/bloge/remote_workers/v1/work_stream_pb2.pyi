@@ -509,23 +509,29 @@ Global___Verdicts: _TypeAlias = Verdicts  # noqa: Y015
 
 @_typing.final
 class Cancels(_message.Message):
-    """Handlers to stop."""
+    """Handlers to stop, and executions to cancel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CANCELS_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cancels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseCancel]:
         """The leases that are over."""
+
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CancelRequested]:
+        """Executions whose cancellation was asked for. Their leases go on."""
 
     def __init__(
         self,
         *,
         cancels: _abc.Iterable[Global___LeaseCancel] | None = ...,
+        requests: _abc.Iterable[Global___CancelRequested] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancels", b"cancels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancels", b"cancels", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -564,6 +570,36 @@ class LeaseCancel(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LeaseCancel: _TypeAlias = LeaseCancel  # noqa: Y015
+
+@_typing.final
+class CancelRequested(_message.Message):
+    """Asks the owner of an execution to record the cancellation, to cancel its open items, and then to complete as cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_TOPIC_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    worker_topic: _builtins.str
+    """The EXECUTE_GRAPH item's topic."""
+    item_id: _builtins.str
+    """The item, whose id is the execution's."""
+    fence: _builtins.int
+    """The claim that is meant. A later one learns of it when it opens the journal."""
+    def __init__(
+        self,
+        *,
+        worker_topic: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        fence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "item_id", b"item_id", "worker_topic", b"worker_topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRequested: _TypeAlias = CancelRequested  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):

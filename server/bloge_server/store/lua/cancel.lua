@@ -19,9 +19,11 @@ local function cancel(record)
   settle(record)
   if record.outcome == 'CANCELLED' then return 'CANCELLED' end
   if record.outcome ~= NONE then return 'HAS_OUTCOME' end
-  if string.match(record.policy, '%S+$') == 'EXECUTE_GRAPH' then
+  if is_execution(record.policy) then
     happened(record, 'cancel_requested', '')
     put(record, 'cancel_requested', '1')
+    put(record, 'cancel_reason', ARGV[4])
+    if record.status == 'CLAIMED' then herald('cancel ' .. record.worker .. ' ' .. record.id .. ' ' .. record.fence) end
     return 'CANCEL_REQUESTED'
   end
   if record.status == 'CLAIMED' then stop_worker(record, 'CANCELLED') end

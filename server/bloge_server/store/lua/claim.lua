@@ -4,7 +4,8 @@
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), worker id, nonce, lease (ms), first lease (ms; the
 --   offer lease of a streamed claim), received (1, or 0 for an offer), max items, max bytes (of specs,
---   payloads and progress), any size (1: the first item is given whatever its size), request id (empty: none)
+--   payloads and progress), any size (1: the first item is given whatever its size), request id (empty: none), item id (the
+--   only one that is wanted, also within its start delay; empty: any)
 -- Returns: status, whether more may be due (1 or 0), nonce of the leases, then for each lease: id, spec, payload, attempt, claim count, fence,
 --   lease (ms), time remaining (ms; -1: no deadline), attempt timeout (ms; -1: none), last progress
 -- Statuses: OK, PAUSED
@@ -18,7 +19,8 @@
 local worker, nonce = ARGV[4], ARGV[5]
 local lease, first_lease = tonumber(ARGV[6]), tonumber(ARGV[7])
 local received = ARGV[8] == '1' and '1' or 'o' .. ARGV[7]
-local max_items, max_bytes, any_size, request = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', ARGV[12]
+local max_items, max_bytes, any_size = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'
+local request, wanted = ARGV[12], ARGV[13]
 local PROMOTE, LOOK_PAST, REQUEST_TTL = 500, 500, 60000 -- items, items, ms
 local WANTED = { 'spec', 'payload', 'progress', 'start_delay' } -- fields of a candidate, read with the rest of it
 local request_key = base .. 'request:' .. request
@@ -63,6 +65,12 @@ end
 -- Returns candidates in claim order, as {order, id, waited}: the first ready ones, merged with those whose wait is over;
 -- and whether there may be more.
 local function candidates()
+  if wanted ~= '' then
+    local record = load(wanted, 'spec', 'payload', 'progress')
+    local due = tonumber(redis.call('ZSCORE', keys.retry, wanted) or 0)
+    local may = record and (due <= now or record.fence == NONE) -- a start delay keeps an item from others only
+    return may and { { tonumber(record.order), wanted, true } } or {}, false
+  end
   local ready, more = first_ready()
   local found = {}
   for i = 1, #ready, 2 do found[#found + 1] = { tonumber(ready[i + 1]), ready[i], false } end
@@ -114,8 +122,8 @@ local function consider(record)
     if request ~= '' then held[claimed] = record.id .. ' ' .. record.fence end
     return
   end
-  full, more = true, true
-  if record.status == 'RETRY_WAIT' then place(record, 'READY', record.order) end
+  full, more = true, wanted == ''
+  if record.status == 'RETRY_WAIT' and wanted == '' then place(record, 'READY', record.order) end
 end
 
 for i = 1, #found do

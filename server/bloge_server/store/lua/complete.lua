@@ -30,7 +30,7 @@ end
 for at = 4, #ARGV, 4 do
   local kind, digest, body = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local record, fence, reply, late = judge(ARGV[at], kind, digest)
-  if record and not reply and kind == 'cancelled' and string.match(record.policy, '%S+$') ~= 'EXECUTE_GRAPH' then
+  if record and not reply and kind == 'cancelled' and not is_execution(record.policy) then
     reply = answer('INVALID_FIELD', record) -- only an execution's owner carries out a cancellation
   elseif record and not reply then
     reply = finish(record, kind, body)

@@ -5,7 +5,7 @@
 -- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each lease: token (id/fence/nonce),
 --   lease (ms; 0: as the claim got), has progress (1 or 0), progress
 -- Returns: for each lease an answer (see include/judge.lua)
--- Statuses: ACCEPTED with lease=<ms>, or the reason why not
+-- Statuses: ACCEPTED with lease=<ms>, and cancel=1 if an execution is to be cancelled; or the reason why not
 -- Atomic: the whole batch
 --- @include topic
 --- @include record
@@ -14,6 +14,7 @@
 --- @include outbox
 --- @include settle
 --- @include judge
+--- @include progress
 local replies = {}
 
 local function extend(record, lease)
@@ -27,7 +28,8 @@ local function extend(record, lease)
   end
   place(record, 'CLAIMED', lease_end)
   if record.received ~= '1' then set(record, 'received', '1') end
-  return answer('ACCEPTED', record, 'lease=' .. int(lease_end - now))
+  local asked = is_execution(record.policy) and get(record, 'cancel_requested') and ' cancel=1' or ''
+  return answer('ACCEPTED', record, 'lease=' .. int(lease_end - now) .. asked)
 end
 
 for at = 4, #ARGV, 4 do
@@ -36,8 +38,7 @@ for at = 4, #ARGV, 4 do
   if not reply then
     reply = extend(record, lease > 0 and lease or tonumber(record.lease))
     if ARGV[at + 2] == '1' and record.status == 'CLAIMED' then
-      put(record, 'progress', ARGV[at + 3])
-      set(record, 'lease_loss_count', '0')
+      note_progress(record, ARGV[at + 3])
     end
   end
   replies[#replies + 1] = reply

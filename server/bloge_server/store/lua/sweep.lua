@@ -2,12 +2,12 @@
 -- Does what is due in one topic, a bounded number of each kind; safe to race and to repeat.
 -- Transition: RETRY_WAIT -> READY (due); CLAIMED -> READY, RETRY_WAIT or DEAD_LETTER (lapsed); open -> CANCELLED (past its
 --   suspend deadline); DEAD_LETTER -> CANCELLED (the oldest beyond the topic's limit, where its policy is DISCARD_OLDEST);
---   finished -> gone (past its retention)
+--   finished -> gone (past its retention; executions stay until their journals are gone)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), limit (items of each kind), most dead letters (0: no
 --   limit), what happens beyond it (KEEP, DISCARD_OLDEST); a topic's own settings go before these two
 -- Returns: promoted, expired, timed out, purged, discarded (items), delay until something is due (ms; 0: more is due now;
---   -1: nothing ahead), dead letters beyond the limit (items)
+--   -1: nothing ahead), dead letters beyond the limit (items), ids of executions that are past their retention
 -- Statuses: none
 -- Atomic: the whole pass
 --- @include topic
@@ -49,15 +49,17 @@ local function surplus()
   return policy == 'DISCARD_OLDEST' and redis.call('ZRANGE', keys.dead, 0, math.min(beyond, limit) - 1) or {}, beyond
 end
 
--- Returns the ids of finished items that go; most need nothing of their record but its schema.
+-- Returns the ids of finished items that go, and of executions that must not go before their journals, which have slots of
+-- their own. Most items need nothing of their record but its schema.
 local function past_retention(ids)
-  local gone = {}
+  local gone, executions = {}, {}
   for i = 1, #ids do
     local policy = redis.call('HGET', item_key .. ids[i], 'policy')
-    if not policy or readable(policy) then gone[#gone + 1] = ids[i] end
+    if policy and readable(policy) and is_execution(policy) then executions[#executions + 1] = ids[i]
+    elseif not policy or readable(policy) then gone[#gone + 1] = ids[i] end
   end
   progress = progress or #gone > 0
-  return gone
+  return gone, executions
 end
 
 local function any() return true end
@@ -73,7 +75,7 @@ local timed_out = each(keys.deadlines, deadlines, any, settle)
 local expired = each(keys.leases, leases, is_claimed, settle)
 local promoted = each(keys.retry, retries, is_waiting, function(record) place(record, 'READY', record.order) end)
 local discarded = each(keys.dead, oldest_dead, is_dead, discard)
-local gone = past_retention(finished)
+local gone, executions = past_retention(finished)
 if promoted > 0 then herald('ready') end
 if timed_out + discarded > 0 then herald_due(now + RETENTION) end -- of what ended without a reply group
 
@@ -87,4 +89,5 @@ for i = 1, #gone do index_remove(keys.finished, gone[i]) end
 commit()
 for i = 1, #gone do redis.call('UNLINK', item_key .. gone[i]) end
 trim_journal(RETENTION)
-return told({ promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded })
+return told({ promoted, expired, timed_out, #gone, discarded, full and progress and 0 or ahead and math.max(1, ahead - now) or -1, beyond - discarded,
+  executions })

@@ -31,6 +31,11 @@ local function rules(record)
   return string.match(record.policy, RULE_WORDS)
 end
 
+-- Tells by the last word of a policy whether an item is an execution of a graph.
+local function is_execution(policy)
+  return string.sub(policy, -14) == ' EXECUTE_GRAPH'
+end
+
 local function state_text(record)
   return record.status .. ' ' .. record.order .. ' ' .. record.fence .. ' ' .. record.nonce .. ' ' .. record.worker
     .. ' ' .. record.claimed .. ' ' .. record.lease .. ' ' .. record.received .. ' ' .. record.decided

@@ -1,0 +1,1 @@
+"""Kills real orchestrators at every boundary of an execution, and compares what another makes of the rest."""

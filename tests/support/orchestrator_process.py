@@ -1,0 +1,32 @@
+"""Real orchestrators in processes of their own."""
+
+import sys
+from collections.abc import Mapping
+
+from support.talking_process import TalkingProcess
+
+
+class OrchestratorProcess(TalkingProcess):
+    """`bloge orchestrate`, once it serves.
+
+    Args:
+        address: of the server.
+        namespace: whose executions it owns.
+        operators: where its local operators are, as `module:registry`.
+        lease_seconds: how long its executions wait for it when it is dead.
+        variables: of its environment.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        namespace: str,
+        operators: str,
+        *,
+        lease_seconds: float = 1.0,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        where = ["--address", address, "--namespace", namespace, "--operators", operators]
+        command = [sys.executable, "-m", "bloge_orchestrator", "orchestrate", *where]
+        super().__init__("an orchestrator", [*command, "--lease-seconds", f"{lease_seconds:g}"], variables)
+        self.wait_for_log(" serves ")
