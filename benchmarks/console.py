@@ -42,6 +42,7 @@ PAGES = {
     "dead letters of one error": "/dead-letters?topic=topic-0&error=CudaError",
     "dead letters of one execution": "/dead-letters?execution=e-7",
     "dead letters that do not exist": "/dead-letters?error=Nothing",
+    "all that match": "/dead-letters/all",
     "journal": "/journal",
     "actions": "/actions",
     "audit": "/audit",
@@ -50,7 +51,7 @@ PAGES = {
 """Pages that a person waits for."""
 PARTS = {
     "counts by error": "/dead-letters/groups",
-    "dry run over all dead letters": "/dead-letters/all",
+    "dry run over all dead letters": "/dead-letters/all/counted",
 }
 """What comes after its page, or before an act: it looks at every dead letter."""
 
