@@ -71,6 +71,7 @@ chaos: install ## Break a live system for DURATION=60 seconds (SEED=...) and che
 .PHONY: test-crash
 test-crash: install ## Kill an orchestrator at every boundary of an execution; another must end it as if nothing had been
 	@PYTHONPATH=tests $(BIN)/python -m crash $(ARGS)
+	@LONG=1 $(BIN)/python -m pytest tests/e2e/test_durable_graphs.py tests/property/test_crashes.py
 
 .PHONY: verify
 verify: install ## Check style, types, imports and generated files; changes nothing
@@ -131,6 +132,10 @@ bench-cancel: install ## Measure the time from a Cancel call until the handler n
 .PHONY: bench-console
 bench-console: install ## Measure each page of the Ops Console with ITEMS=1000000 items in the store
 	@$(BIN)/python -m benchmarks.console --items $${ITEMS:-1000000}
+
+.PHONY: bench-executions
+bench-executions: install ## Measure what 2,000 executions cost that wait at once, and a foreach over 5,000 items; flags with ARGS="..."
+	@$(BIN)/python -m benchmarks.executions $(ARGS)
 
 .PHONY: lock
 lock: install ## Pin the third-party dependencies again

@@ -12,6 +12,7 @@ from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import CODES
 from bloge_orchestrator import diagnostic_codes
 from bloge_orchestrator.cli import main as bloge
+from bloge_orchestrator.execution.events import EVENT_TYPES
 from bloge_server.config import Settings
 from bloge_server.domain.lifecycle import INDEX_OF, TRANSITIONS, Status
 from bloge_server.http.gateway import openapi
@@ -19,6 +20,7 @@ from bloge_server.http.gateway import routes as gateway
 from bloge_server.http.gateway.calls import Calls
 from bloge_server.store import keys, scripts
 from bloge_server.telemetry.catalogue import CATALOGUE, OTHER
+from docs.timelines import picture
 from docs.worker_reference import reference
 
 HERE = Path(__file__).parent
@@ -33,6 +35,12 @@ The first `--metrics-topics` topics that a server meets have numbers of their ow
 and executions are never labels.
 
 [`deploy/`](../deploy) has alert rules and a dashboard, [`runbook.md`](runbook.md) says what to do.
+"""
+_JOURNAL_EVENTS = """# Events of an execution's journal
+
+`bloge executions journal` prints them, `ExecutionHandle.events()` yields them, and `ExecutionService.ReadEvents` gives
+them to any language. Each has a sequence number (from 1, without gaps), the time when it was decided, by the clock of
+its orchestrator, and if it is about a node the node's path; the rest is its data, as JSON.
 """
 NOTE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
 
@@ -147,6 +155,20 @@ def diagnostics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def journal_events() -> str:
+    """Return the page of the events of an execution's journal."""
+    lines = [
+        NOTE,
+        _JOURNAL_EVENTS,
+        "| type | what happened | data |",
+        "|---|---|---|",
+    ]
+    for cls in EVENT_TYPES:
+        members = ", ".join(f"`{name}`" for name in cls.members()) or "nothing"
+        lines.append(f"| `{cls.TYPE}` | {' '.join((cls.__doc__ or '').split())} | {members} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "lifecycle.md": lifecycle,
     "store.md": store,
@@ -157,6 +179,8 @@ PAGES = {
     "commands.md": commands,
     "worker/reference.md": worker_reference,
     "diagnostics.md": diagnostics,
+    "resilience.svg": picture,
+    "journal-events.md": journal_events,
 }
 
 

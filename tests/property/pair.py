@@ -120,9 +120,11 @@ class Pair:
 
     def purge(self, by: By, item_ids: Sequence[str]) -> None:
         """Remove executions that a sweep has found past their retention."""
+        before = self.seen
         self._do(purge_items(self._stores[by.server], self.namespace, TOPIC, item_ids))
         self.model.purge(item_ids)
         self.seen = self._do(reading.read(self._place.client, self._base, self.ids))
+        self._promises.check(Step(self.now, "purge", (item_ids,), None, before, self.seen))
         assert not comparing.differences(self.seen, self.model)
 
     def audit(self) -> list[Any]:

@@ -169,9 +169,9 @@ class Promises:
         hold(7, losses <= policy.max_lease_losses, f"{item_id} lost {losses} leases of {policy.max_lease_losses}")
 
     def _gone(self, item_id: str, step: Step, before: Record) -> None:
-        """L5: only a sweep removes an item, once its retention is over."""
+        """L5: only a sweep removes an item, or an execution after its journal, once its retention is over."""
         over = before.indexes.get("finished", step.now + 1) <= step.now
-        hold(5, step.verb == "sweep" and over, f"{item_id} went by {step.verb}: {before}")
+        hold(5, step.verb in {"sweep", "purge"} and over, f"{item_id} went by {step.verb}: {before}")
         self._seen[item_id] = Seen(self._seen[item_id].fences)
 
 

@@ -5,6 +5,7 @@ before a cancellation. What survives is what the server has: the journal, the wo
 """
 
 import asyncio
+import os
 from collections.abc import Iterable, Sequence
 from math import inf
 from random import Random
@@ -28,7 +29,7 @@ from support.executions import START_MS
 from support.random_graphs import RandomGraphs
 
 BEGUN = Begun("e-1", "default", "k", {"x": 1})
-GRAPHS = 12
+GRAPHS = 200 if os.environ.get("LONG") else 12
 Ends = dict[str, tuple[NodeStatus, Json]]
 
 

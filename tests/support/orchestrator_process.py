@@ -14,6 +14,7 @@ class OrchestratorProcess(TalkingProcess):
         namespace: whose executions it owns.
         operators: where its local operators are, as `module:registry`.
         lease_seconds: how long its executions wait for it when it is dead.
+        concurrency: how many executions it owns at most.
         variables: of its environment.
     """
 
@@ -24,9 +25,11 @@ class OrchestratorProcess(TalkingProcess):
         operators: str,
         *,
         lease_seconds: float = 1.0,
+        concurrency: int = 2000,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         where = ["--address", address, "--namespace", namespace, "--operators", operators]
         command = [sys.executable, "-m", "bloge_orchestrator", "orchestrate", *where]
-        super().__init__("an orchestrator", [*command, "--lease-seconds", f"{lease_seconds:g}"], variables)
+        limits = ["--lease-seconds", f"{lease_seconds:g}", "--concurrency", str(concurrency)]
+        super().__init__("an orchestrator", [*command, *limits], variables)
         self.wait_for_log(" serves ")

@@ -1,7 +1,8 @@
 """What the commands share that take a graph."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -17,24 +18,30 @@ from bloge_orchestrator.graph_files import FilesOnDisk
 from bloge_orchestrator.operators import Json, OperatorRegistry
 from bloge_orchestrator.serving import DEFAULT_TOPIC
 
-topic_option: Callable[[Command], Command] = click.option(
-    "--topic",
-    "worker_topic",
-    default=DEFAULT_TOPIC,
-    show_default=True,
-    help="The topic that the graph's orchestrators claim from.",
-)
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What an execution begins with, besides its graph."""
+
+    input: Mapping[str, Json]
+    business_key: str
+    worker_topic: str
 
 
 def start_options(command: Command) -> Command:
-    """Add --input, --key and --topic; the command takes `given`, `business_key` and `worker_topic`."""
+    """Add --input, --key and --topic; the command takes a `beginning`."""
 
     @click.option("--input", "text", default="{}", metavar="JSON|@FILE", help="The execution's input, an object.")
     @click.option("--key", "business_key", default="", help="Starting again with the same key is the same execution.")
-    @topic_option
+    @click.option(
+        "--topic",
+        default=DEFAULT_TOPIC,
+        show_default=True,
+        help="The topic that the graph's orchestrators claim from.",
+    )
     @wraps(command)
-    def wrapper(*args: Any, text: str, **others: Any) -> Any:  # noqa: ANN401 - passed through
-        return command(*args, given=_input(text), **others)
+    def wrapper(*args: Any, text: str, business_key: str, topic: str, **others: Any) -> Any:  # noqa: ANN401 - passed through
+        return command(*args, beginning=Beginning(_input(text), business_key, topic), **others)
 
     return wrapper
 

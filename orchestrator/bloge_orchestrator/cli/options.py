@@ -9,6 +9,7 @@ import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,14 @@ def action_options(command: Command) -> Command:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+lease_option = click.option(
+    "--lease-seconds",
+    "lease",
+    type=click.FloatRange(1, 3600),
+    callback=lambda _context, _parameter, seconds: None if seconds is None else timedelta(seconds=seconds),
+    help="How long an execution waits for its process if that has died.  [default: as the server says]",
+)
 
 operators_option = click.option(
     "--operators",

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from bloge_orchestrator.cli.options import Connection, connection_options, operators_option
+from bloge_orchestrator.cli.options import Connection, connection_options, lease_option, operators_option
 from bloge_orchestrator.operators import OperatorRegistry
 from bloge_orchestrator.orchestrator import Orchestrator
 from bloge_orchestrator.serving import DEFAULT_CONCURRENCY, DEFAULT_TOPIC, Serving
@@ -29,12 +29,7 @@ from bloge_orchestrator.serving import DEFAULT_CONCURRENCY, DEFAULT_TOPIC, Servi
     show_default=True,
     help="The most executions at once. They mostly wait; what is beyond it does not begin.",
 )
-@click.option(
-    "--lease-seconds",
-    type=click.FloatRange(1, 3600),
-    default=None,
-    help="How long an execution waits for a process that has died.  [default: as the server says]",
-)
+@lease_option
 @click.option(
     "--drain-seconds",
     type=click.FloatRange(0.1, 86_400),
@@ -54,7 +49,7 @@ from bloge_orchestrator.serving import DEFAULT_CONCURRENCY, DEFAULT_TOPIC, Servi
 def orchestrate(
     worker_topics: tuple[str, ...],
     concurrency: int,
-    lease_seconds: float | None,
+    lease: timedelta | None,
     drain_seconds: float,
     log_level: str,
     operators: OperatorRegistry | None,
@@ -67,7 +62,6 @@ def orchestrate(
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     orchestrator = Orchestrator(connection.address, namespace=connection.namespace, registry=operators)
-    lease = None if lease_seconds is None else timedelta(seconds=lease_seconds)
     grace = timedelta(seconds=drain_seconds)
     asyncio.run(_serve(orchestrator, worker_topics, concurrency, lease, grace))
 

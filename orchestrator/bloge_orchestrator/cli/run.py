@@ -2,21 +2,22 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 
 import click
 
-from bloge_orchestrator.cli.graphs import compiled, start_options
-from bloge_orchestrator.cli.options import Connection, connection_options, json_option, operators_option
+from bloge_orchestrator.cli.graphs import Beginning, compiled, start_options
+from bloge_orchestrator.cli.options import Connection, connection_options, json_option, lease_option, operators_option
 from bloge_orchestrator.cli.output import on_terminal, print_json
 from bloge_orchestrator.cli.problems import FAILED, INTERRUPTED
 from bloge_orchestrator.cli.run_view import LineView, TableView, print_result
-from bloge_orchestrator.compiled import CompiledGraph
 from bloge_orchestrator.execution.events import ExecutionStatus
 from bloge_orchestrator.execution.result import ExecutionResult
+from bloge_orchestrator.execution.runner import OnEvent
 from bloge_orchestrator.handle import ExecutionHandle
-from bloge_orchestrator.operators import Json, OperatorRegistry
+from bloge_orchestrator.operators import OperatorRegistry
 from bloge_orchestrator.orchestrator import Orchestrator
 
 EXIT_CODES = {
@@ -30,14 +31,14 @@ _HINT = "\npass the local operators with --operators MODULE:REGISTRY"
 @click.command()
 @click.argument("file")
 @start_options
+@lease_option
 @operators_option
 @connection_options
 @json_option
 def run(
     file: str,
-    given: Mapping[str, Json],
-    business_key: str,
-    worker_topic: str,
+    beginning: Beginning,
+    lease: timedelta | None,
     operators: OperatorRegistry | None,
     connection: Connection,
     *,
@@ -53,8 +54,11 @@ def run(
     registry = operators or OperatorRegistry()
     graph = compiled(file, registry, hint=_HINT if operators is None else "")
     orchestrator = Orchestrator(connection.address, namespace=connection.namespace, registry=registry)
+    key, topic = beginning.business_key, beginning.worker_topic
+    running = orchestrator.running(graph, beginning.input, business_key=key, worker_topic=topic, lease=lease)
+    view = nullcontext() if as_json else TableView(graph) if on_terminal() else LineView()
     try:
-        result = asyncio.run(_execute(orchestrator, graph, given, business_key, worker_topic, as_json=as_json))
+        result = asyncio.run(_execute(orchestrator, running, view))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(INTERRUPTED) from None
     if as_json:
@@ -66,15 +70,9 @@ def run(
 
 async def _execute(
     orchestrator: Orchestrator,
-    graph: CompiledGraph,
-    given: Mapping[str, Json],
-    business_key: str,
-    worker_topic: str,
-    *,
-    as_json: bool,
+    running: AbstractAsyncContextManager[ExecutionHandle],
+    view: AbstractContextManager[OnEvent | None],
 ) -> ExecutionResult:
-    view = nullcontext() if as_json else TableView(graph) if on_terminal() else LineView()
-    running = orchestrator.running(graph, given, business_key=business_key, worker_topic=worker_topic)
     async with orchestrator, running as handle:
         with _cancelled_on_interruption(handle), view as show:
             return await handle.result(on_event=show)

@@ -61,6 +61,11 @@ class Event:
     at_ms: int
     """When it was decided, in milliseconds since 1970 by the orchestrator's clock."""
 
+    @classmethod
+    def members(cls) -> list[str]:
+        """Give the names of what belongs to this type of event, as in JSON."""
+        return [_camel(name) for name in _own_names(cls)]
+
     def data(self) -> dict[str, Json]:
         """Give what belongs to this type of event as a JSON object with camel-case keys."""
         own = (field.name for field in fields(self) if field.name not in _COMMON)
@@ -218,23 +223,21 @@ class NodeSkipped(NodeEvent):
 NODE_ENDS = (NodeCompleted, NodeFellBack, NodeFailed, NodeSkipped)
 """The last event of a node is one of these."""
 
-_TYPES = {
-    cls.TYPE: cls
-    for cls in (
-        GraphStarted,
-        GraphCancelled,
-        GraphCompleted,
-        NodeStarted,
-        NodeExpanded,
-        NodeSuspended,
-        NodeResumed,
-        NodeRetried,
-        NodeCompleted,
-        NodeFellBack,
-        NodeFailed,
-        NodeSkipped,
-    )
-}
+EVENT_TYPES: tuple[type[Event], ...] = (
+    GraphStarted,
+    GraphCancelled,
+    GraphCompleted,
+    NodeStarted,
+    NodeExpanded,
+    NodeSuspended,
+    NodeResumed,
+    NodeRetried,
+    NodeCompleted,
+    NodeFellBack,
+    NodeFailed,
+    NodeSkipped,
+)
+_TYPES = {cls.TYPE: cls for cls in EVENT_TYPES}
 _COMMON = frozenset({"sequence", "at_ms", "node_id"})
 _DECODERS: Mapping[tuple[str, str], Any] = {
     ("GRAPH_COMPLETED", "status"): ExecutionStatus,

@@ -104,6 +104,7 @@ async def test_the_recorded_item_is_enqueued_by_the_next_owner(
     assert result.outputs == {"t": {"z": 7}}
     assert events[: len(recorded)] == list(recorded)
     (suspension,) = [each for each in events if isinstance(each, NodeSuspended)]
+    lease.spec.ClearField("trace_context")  # each enqueue has a span of its own
     assert suspension.work_item == lease.spec.SerializeToString()
 
 
