@@ -19,6 +19,7 @@ from bloge_server.http import app as http_app
 from bloge_server.http import health, journal, metrics
 from bloge_server.http.console import routes as console
 from bloge_server.http.console.calls import Calls as ConsoleCalls
+from bloge_server.http.console.executions import ExecutionCalls
 from bloge_server.http.console.runs import Runs
 from bloge_server.http.gateway import routes as gateway
 from bloge_server.http.gateway.calls import Calls
@@ -108,20 +109,25 @@ class App:
         self._runs = Runs(RunBook(self.store))
         self._readiness = Readiness(self.store.ping)
         calls = InProcess(self._workers, work_items, operations)
-        self._http = self._build_http(calls, feed, release) if settings.http_listen != OFF else None
+        sources = console.Sources(
+            cast("ConsoleCalls", calls),
+            cast("ExecutionCalls", InProcess(graphs)),
+            feed,
+            partial(throughput.read, self.store),
+            self._runs,
+        )
+        self._http = self._build_http(cast("Calls", calls), sources, release) if settings.http_listen != OFF else None
         self._wire()
 
-    def _build_http(self, calls: InProcess, feed: EventFeed, release: str) -> HttpServer:
+    def _build_http(self, calls: Calls, sources: console.Sources, release: str) -> HttpServer:
         hosts = http_app.known_hosts(self._settings.http_listen, self._settings.http_hosts)
         depths = Depths(self.store, self._metrics, lambda: self._sweeper.topics, lambda: self._workers.sessions.present)
         routes = [
             *health.routes(self._readiness),
             *metrics.routes(self._metrics, depths),
-            *gateway.routes(cast("Calls", calls), release),
-            *journal.routes(feed),
-            *console.routes(
-                cast("ConsoleCalls", calls), feed, partial(throughput.read, self.store), self._runs, release
-            ),
+            *gateway.routes(calls, release),
+            *journal.routes(sources.feed),
+            *console.routes(sources, release),
         ]
         return HttpServer(http_app.build(routes, hosts))
 

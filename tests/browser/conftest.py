@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.waiting import until
 from support.wire import Wire, seconds
 
 from .browsing import Browser, chromium
+from .graph import Orchestrator, start
 from .worker import OPERATOR, TOPIC
 
 EXECUTION = "5b3c6f0e-8f5e-5a53-9d53-2f6f3c1f7a10"
@@ -87,21 +89,33 @@ def running_worker(address: str, namespace: str, worker_id: str) -> Iterator[Non
         process.wait(timeout=30)
 
 
+@dataclass(frozen=True)
+class Story:
+    """What every page is shown of: work that is done, waits, runs and has failed."""
+
+    finished: str
+    """An execution that has ended."""
+    suspended: str
+    """One that waits for its dead letter."""
+
+
 @pytest.fixture(scope="session")
-def story(server: ServerProcess) -> Iterator[Wire]:
-    """Return a wire to the namespace that every page is shown of: work that is done, waits, runs and has failed."""
+def story(server: ServerProcess) -> Iterator[Story]:
+    """Return what the default namespace has."""
     with (
         Wire(server.address, "default") as wire,
         wire.session("gpu-2", "inference", slots=8, credit=4) as session,
         running_worker(server.address, "default", "billing-1"),
+        Orchestrator(server.address, "default"),
     ):
+        executions = [start(server.address, "default", guests, key) for key, guests in (("table-7", 4), ("table-9", 0))]
         wire.enqueue(*(bill(f"bill-{index}", guests=index % 4) for index in range(12)))
-        until(lambda: wire.topic(TOPIC).dead_letter_count == 3, "bills without guests are dead letters")
+        until(lambda: wire.topic(TOPIC).dead_letter_count == 4, "bills without guests are dead letters")
         wire.put(*(f"scan-{index:02}" for index in range(40)), worker_topic="inference", operator_ref="Classify")
         session.leases(4)
         wire.put("page-1", "page-2", worker_topic="ocr")
         until(lambda: _is_listed(wire, "billing-1"), "the worker is listed")
-        yield wire
+        yield Story(*executions)
 
 
 def _is_listed(wire: Wire, worker_id: str) -> bool:

@@ -3,11 +3,13 @@
 import re
 
 from bloge.remote_workers.v1 import ops_service_pb2
+from support.server import ServerProcess
 from support.waiting import until
 from support.wire import PATIENCE, Wire
 
 from .browsing import Browser
 from .conftest import bill
+from .graph import Orchestrator, start
 from .worker import TOPIC
 
 MANY = 10_000
@@ -44,6 +46,42 @@ def test_a_dead_letter_is_found_read_mended_and_replayed(worker: None, browser: 
     browser.click("Actions")
     browser.see("guests were not counted")
     assert browser.problems() == []
+
+
+def test_a_suspended_execution_is_brought_to_its_end(
+    worker: None, browser: Browser, wire: Wire, server: ServerProcess
+) -> None:
+    """Its picture shows where it stands; the replay of its dead letter with another payload lets it go on."""
+    with Orchestrator(server.address, wire.namespace):
+        execution = start(server.address, wire.namespace, guests=0, key="table-9")
+        until(lambda: _dead(wire) == 1, "the split is a dead letter")
+        browser.open("/executions", namespace=wire.namespace)
+        browser.click(execution)
+        browser.see("completed", "g.node.completed")
+        browser.see("suspended", "g.node.suspended.remote")
+        assert browser.problems() == []
+
+        browser.one("a[aria-label^='split']").click()
+        browser.see("ZeroDivisionError")
+        browser.click("Replay…")
+        payload = browser.one("textarea")
+        changed = payload.get_attribute("value").replace('"guests": 0', '"guests": 3')
+        payload.clear()
+        payload.send_keys(changed)
+        browser.fill(reason="guests were not counted")
+        browser.one("button[value=replay]").click()
+        browser.see("It was put back")
+
+        browser.click(execution)
+        browser.wait(lambda: len(browser.all("g.node.completed")) == 4, "every node ends while the page is looked at")
+        browser.see('"amount": 40.0')
+        browser.see("graph completed")
+        assert browser.problems() == []
+
+
+def _dead(wire: Wire) -> int:
+    listed = wire.ops.ListTopics(ops_service_pb2.ListTopicsRequest(namespace=wire.namespace), timeout=PATIENCE).topics
+    return sum(topic.dead_letter_count for topic in listed if topic.worker_topic == TOPIC)
 
 
 def test_ten_thousand_are_replayed_at_a_pace(browser: Browser, wire: Wire) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.wire import Wire
-
 from .browsing import Browser
+from .conftest import Story
 from .worker import TOPIC
 
 SHOTS = os.environ.get("SHOTS")
@@ -19,6 +18,9 @@ PAGES = {
     "item": f"/topics/{TOPIC}/items/bill-0",
     "replay": f"/topics/{TOPIC}/items/bill-0/replay",
     "item-done": f"/topics/{TOPIC}/items/bill-1",
+    "executions": "/executions",
+    "execution": "/executions/{suspended}",
+    "execution-done": "/executions/{finished}",
     "dead-letters": "/dead-letters",
     "dead-letters-by-error": "/dead-letters/groups",
     "all-that-match": f"/dead-letters/all?topic={TOPIC}",
@@ -53,14 +55,14 @@ def dressed(browser: Browser) -> Iterator[Browser]:
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("page", PAGES)
-def test_nothing_is_wrong_with_a_page(story: Wire, dressed: Browser, page: str, look: str) -> None:
+def test_nothing_is_wrong_with_a_page(story: Story, dressed: Browser, page: str, look: str) -> None:
     """No accessibility violation, no message in the browser's console, no request to another host, nothing cut off."""
     dress(dressed, look)
-    dressed.open(PAGES[page])
+    dressed.open(PAGES[page].format(**vars(story)))
     settle(dressed, page)
     assert dressed.problems() == []
     assert dressed.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    if SHOTS and (look == "light" or page in {"overview", "item"}):
+    if SHOTS and (look == "light" or page in {"overview", "execution"}):
         name = page if look == "light" else f"{page}-{look}"
         Path(SHOTS).mkdir(parents=True, exist_ok=True)
         dressed.driver.save_screenshot(str(Path(SHOTS) / f"{name}.png"))
@@ -70,12 +72,14 @@ def settle(browser: Browser, page: str) -> None:
     """Wait until a page has what comes after it."""
     if page == "dead-letters":
         browser.see("ZeroDivisionError", "#groups")
+    if page == "all-that-match":
+        browser.see("would be replayed")
     if page == "journal":
         browser.see("live", "#state")
         browser.see("enqueued", "#journal tbody")
 
 
-def test_a_page_that_is_not_there(story: Wire, browser: Browser) -> None:
+def test_a_page_that_is_not_there(story: Story, browser: Browser) -> None:
     """Says so, accessibly; that it is not there is all that the browser has to say."""
     browser.open("/nowhere")
     browser.see("there is no such page")

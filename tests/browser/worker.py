@@ -15,6 +15,10 @@ def make_worker(address: str, namespace: str, worker_id: str) -> Worker:
     def split(bill: dict[str, float]) -> dict[str, float]:
         return {"each": share(bill["total"], bill["guests"])}
 
+    @worker.handler(TOPIC, operator="CheckBill")
+    def check(bill: dict[str, float]) -> dict[str, bool]:
+        return {"plausible": bill["total"] >= 0}
+
     return worker
 
 

@@ -1,6 +1,7 @@
 """Reads dead letters that a filter means, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge_server.domain.work_item import StoredItem
@@ -12,6 +13,18 @@ from bloge_server.store.redis_store import RedisStore
 _SCAN = 100
 _LOOK_AT = 1_000
 """Dead letters that one call to the store looks at: some milliseconds of its time."""
+
+
+class Part(NamedTuple):
+    """What one call found."""
+
+    items: list[StoredItem]
+    place: Place
+    """Behind the last one that was looked at."""
+    more: bool
+    """True if there may be more."""
+    looked_at: int
+    """How many dead letters."""
 
 
 class DeadLetterReader:
@@ -47,10 +60,31 @@ class DeadLetterReader:
 
     async def matching(self, namespace: str, start: Place, criteria: pb.DeadLetterFilter) -> AsyncIterator[StoredItem]:
         """Yield the dead letters of a topic that match, from a place on."""
-        async for page in self._pages(namespace, start, criteria):
-            for stored in page:
+        part = Part([], start, more=True, looked_at=0)
+        while part.more:
+            part = await self.part(namespace, part.place, criteria, _SCAN)
+            for stored in part.items:
                 if matches(stored, criteria):
                     yield stored
+
+    async def part(self, namespace: str, start: Place, criteria: pb.DeadLetterFilter, limit: int) -> Part:
+        """Return some dead letters of a topic that may match, from a place on: what one call to the store finds.
+
+        Args:
+            namespace: theirs.
+            start: behind which to begin.
+            criteria: which ones; all that are named at once.
+            limit: most of them.
+        """
+        topic = (namespace, start.worker_topic)
+        if criteria.item_ids:
+            found = await self._dead(topic, list(dict.fromkeys(criteria.item_ids)))
+            named = sorted((each for each in found if place_of(each) > start), key=place_of)
+            return Part(named, start, more=False, looked_at=len(named))
+        query, after = query_of(criteria), _after(start, criteria)
+        page = await listing.dead(self._store, topic, query, after=after, look_at=_LOOK_AT, limit=limit)
+        place = Place(start.worker_topic, int(page.place.score or 0), page.place.item_id)
+        return Part(await self._dead(topic, [each.item_id for each in page.found]), place, page.more, page.looked_at)
 
     async def groups(self, namespace: str, start: Place, criteria: pb.DeadLetterFilter) -> DeadGroups:
         """Return groups of some dead letters of a topic that match, from a place on."""
@@ -58,21 +92,6 @@ class DeadLetterReader:
         return await listing.dead_groups(
             self._store, topic, query_of(criteria), after=_after(start, criteria), look_at=_LOOK_AT
         )
-
-    async def _pages(
-        self, namespace: str, start: Place, criteria: pb.DeadLetterFilter
-    ) -> AsyncIterator[list[StoredItem]]:
-        """Yield dead letters of a topic page by page, those that are named at once."""
-        topic = (namespace, start.worker_topic)
-        if criteria.item_ids:
-            found = await self._dead(topic, list(dict.fromkeys(criteria.item_ids)))
-            yield sorted((each for each in found if place_of(each) > start), key=place_of)
-            return
-        query, after, more = query_of(criteria), _after(start, criteria), True
-        while more:
-            page = await listing.dead(self._store, topic, query, after=after, look_at=_LOOK_AT, limit=_SCAN)
-            after, more = page.place, page.more
-            yield await self._dead(topic, [place.item_id for place in page.found])
 
     async def _dead(self, topic: tuple[str, str], item_ids: Sequence[str]) -> list[StoredItem]:
         """Return those items that are dead letters."""

@@ -19,7 +19,8 @@ _PAGE = 50
 _MAX_PAGE = 1000
 _LOOK_AT = 2_000
 """Items that one call to the store looks at, in search of those that are wanted: some milliseconds of its time."""
-_CALLS = 20
+_MOST_LOOKED_AT = 40_000
+"""Of one page, however rare what is wanted is."""
 _PLACE = re.compile(r"([-+.e\d]{1,32})/([A-Za-z0-9._-]{1,128})")
 _FINISHED = "finished"
 _STATUSES = {work_item_pb2.WorkItemStatus.Value(f"WORK_ITEM_STATUS_{status}"): status for status in Status}
@@ -68,12 +69,13 @@ class ItemOps:
     async def _page(self, topic: tuple[str, str], query: ItemQuery, after: Place, size: int) -> Page:
         """Return a page: some calls to the store, however rare what is wanted is."""
         chosen = bool(query.status or query.worker_id)
-        page = Page([], after, more=True)
-        for _ in range(_CALLS):
+        page = Page([], after, more=True, looked_at=0)
+        while page.looked_at < _MOST_LOOKED_AT:
             room = size - len(page.found)
             look_at = _LOOK_AT if chosen else room
             found = await listing.items(self._store, topic, query, after=page.place, look_at=look_at, limit=room)
-            page = Page([*page.found, *found.found], found.place, found.more)
+            looked_at = page.looked_at + found.looked_at
+            page = Page([*page.found, *found.found], found.place, found.more, looked_at)
             if not page.more or len(page.found) == size:
                 break
         return page

@@ -1,7 +1,7 @@
 """Pages of a topic's items, read where they stand: by place, a bounded number in one call, never all at once."""
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bloge_server.store.keys import Topic
 from bloge_server.store.redis_store import RedisStore
@@ -27,6 +27,8 @@ class Page(NamedTuple):
     """Behind the last one that was looked at."""
     more: bool
     """True if there may be more, also if nothing was found."""
+    looked_at: int
+    """How many items."""
 
 
 class ItemQuery(NamedTuple):
@@ -80,6 +82,7 @@ class DeadGroups(NamedTuple):
     groups: list[DeadGroup]
     place: Place
     more: bool
+    looked_at: int
 
 
 async def items(
@@ -120,16 +123,16 @@ async def dead_groups(
 ) -> DeadGroups:
     """Return groups of dead letters, in the order of their oldest ones; takes what `items` takes."""
     args = [*after, look_at, *query.arguments(), *query.spec_parts]
-    score, item_id, more, *found = await store.read("group_dead", *topic, args)
+    score, item_id, more, looked_at, *found = await store.read("group_dead", *topic, args)
     groups = [
         DeadGroup(reason.decode(), json.loads(b'"%b"' % kind), total, settled, int(first), int(last), last_id.decode())
         for reason, kind, total, settled, first, last, last_id in found
     ]
-    return DeadGroups(groups, Place(score.decode(), item_id.decode()), bool(more))
+    return DeadGroups(groups, Place(score.decode(), item_id.decode()), bool(more), looked_at)
 
 
-def _page(reply: list[bytes]) -> Page:
-    score, item_id, more, *found = reply
+def _page(reply: list[Any]) -> Page:
+    score, item_id, more, looked_at, *found = reply
     words = [each.decode() for each in found]
     places = list(map(Place, words[::2], words[1::2]))
-    return Page(places, Place(score.decode(), item_id.decode()), bool(more))
+    return Page(places, Place(score.decode(), item_id.decode()), bool(more), looked_at)

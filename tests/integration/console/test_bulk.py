@@ -17,7 +17,7 @@ RESUME = work_item_pb2.ON_DEAD_LETTER_RESUME_WITH_FAILURE
 
 def begin(visitor: Visitor, verb: str, *, rate: str = "", most: str = "", **filters: Any) -> PageSeen:
     """Begin an act on all that match; return its first page."""
-    form = visitor.see("/dead-letters/all", **filters).form("/all")
+    form = visitor.see("/dead-letters/all/counted", **filters).form("/all")
     return visitor.send(form, verb=verb, rate=rate, most=most, reason="the model is back", actor="ada")
 
 
@@ -33,7 +33,7 @@ def test_a_dry_run_counts(visitor: Visitor, bury: Bury) -> None:
     bury(*(f"i{index}" for index in range(12)))
     bury("x", kind="Other")
     bury("s", on_dead_letter=RESUME)
-    text = visitor.see("/dead-letters/all", error="Boom").text
+    text = visitor.see("/dead-letters/all/counted", error="Boom").text
     assert "12 would be replayed, 1 refused" in text
     assert "all 13 could be discarded" in text
 

@@ -15,6 +15,7 @@ PAGES = [
     "/dead-letters",
     "/dead-letters/groups",
     "/dead-letters/all",
+    "/dead-letters/all/counted",
     "/journal",
     "/actions",
     "/audit",

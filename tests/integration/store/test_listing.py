@@ -23,7 +23,7 @@ async def bury(bench: Bench, *item_ids: str, kind: str = "Boom", spec: bytes = b
 
 async def walk(bench: Bench, query: ItemQuery, size: int, look_at: int = 100) -> list[str]:
     """Return all that pages hold, one after the other."""
-    found, page = [], listing.Page([], BEGINNING, more=True)
+    found, page = [], listing.Page([], BEGINNING, more=True, looked_at=0)
     while page.more:
         page = await listing.items(
             bench.store, (bench.namespace, TOPIC), query, after=page.place, look_at=look_at, limit=size
@@ -35,7 +35,7 @@ async def walk(bench: Bench, query: ItemQuery, size: int, look_at: int = 100) ->
 
 async def walk_dead(bench: Bench, query: DeadQuery, size: int = 4, look_at: int = 100) -> list[str]:
     """Return all dead letters that pages hold, one after the other."""
-    found, page = [], listing.Page([], BEGINNING, more=True)
+    found, page = [], listing.Page([], BEGINNING, more=True, looked_at=0)
     while page.more:
         page = await listing.dead(
             bench.store, (bench.namespace, TOPIC), query, after=page.place, look_at=look_at, limit=size
@@ -77,7 +77,7 @@ async def test_a_call_looks_at_no_more_than_it_may(bench: Bench) -> None:
     await bench.claim(1, worker="other")
     nobody = READY._replace(worker_id="w9")
     page = await listing.items(bench.store, (bench.namespace, TOPIC), nobody, look_at=3, limit=5)
-    assert (page.found, page.more) == ([], True)
+    assert (page.found, page.more, page.looked_at) == ([], True, 3)
     assert await walk(bench, nobody, 5, look_at=3) == []
 
 

@@ -929,7 +929,9 @@ class ListDeadLettersResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_work_item_pb2.WorkItem]:
-        """The items with their attempts, without payloads and outputs."""
+        """The items with their attempts, without payloads and outputs. There may be fewer than asked for, even none, before the
+        last page.
+        """
 
     def __init__(
         self,

@@ -37,18 +37,32 @@ class BulkPages:
         self._runs = runs
 
     def routes(self) -> list[Route]:
-        """Return the route."""
-        return [self._site.route("/dead-letters/all", self.serve, "GET", "POST")]
+        """Return the routes."""
+        return [
+            self._site.route("/dead-letters/all", self.serve, "GET", "POST"),
+            self._site.route("/dead-letters/all/counted", self.show_counted),
+        ]
 
     async def serve(self, request: Request) -> Response:
-        """Show what an act would do, or begin it."""
-        namespace = namespace_of(request)
+        """Show which are meant, or begin an act."""
         if request.method == "POST":
-            return await self._begin(request, namespace)
+            return await self._begin(request, namespace_of(request))
+        return self._site.page(request, "all", filter=LetterFilter.parse(request.query_params), is_counted=False)
+
+    async def show_counted(self, request: Request) -> Response:
+        """Show what an act would do, which takes a while: as a part of the page, or as a page of its own."""
         chosen = LetterFilter.parse(request.query_params)
-        dry = await dry_run(self._calls, namespace, chosen)
-        counted = {"total": dry.total, "waiting": dry.waiting, "settled": dry.settled, "is_cut": dry.is_cut}
-        return self._site.page(request, "all", filter=chosen, **counted)
+        dry = await dry_run(self._calls, namespace_of(request), chosen)
+        return self._site.page(
+            request,
+            "all_counted" if "hx-request" in request.headers else "all",
+            filter=chosen,
+            is_counted=True,
+            total=dry.total,
+            waiting=dry.waiting,
+            settled=dry.settled,
+            is_cut=dry.is_cut,
+        )
 
     async def _begin(self, request: Request, namespace: str) -> Response:
         form = await posted(request)

@@ -1,15 +1,18 @@
 """From a name to the page of what is called so."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge.remote_workers.v1 import execution_service_pb2 as pb
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge_server.domain.names import is_name
 from bloge_server.http.console.calls import Calls
+from bloge_server.http.console.executions import ExecutionCalls
 from bloge_server.http.console.site import Site, namespace_of, see
 
 _TOPICS = 1000
@@ -18,16 +21,18 @@ _NOT_FOUND = 404
 
 
 class FindPages:
-    """Finds topics, workers and items.
+    """Finds topics, workers, executions and items.
 
     Args:
         site: renders what it says when it finds nothing.
         calls: ask the server.
+        executions: ask it about executions.
     """
 
-    def __init__(self, site: Site, calls: Calls) -> None:
+    def __init__(self, site: Site, calls: Calls, executions: ExecutionCalls) -> None:
         self._site = site
         self._calls = calls
+        self._executions = executions
 
     def routes(self) -> list[Route]:
         """Return the route."""
@@ -51,18 +56,11 @@ class FindPages:
         topics = [each.worker_topic for each in listed.topics]
         if name in topics:
             return "topics", name
-        if await self._is_worker(namespace, name):
+        if await _is_there(self._calls.GetWorker(ops.GetWorkerRequest(namespace=namespace, worker_id=name))):
             return "workers", name
+        if await _is_there(self._executions.Get(pb.ExecutionServiceGetRequest(namespace=namespace, execution_id=name))):
+            return "executions", name
         return await self._item(namespace, topics, name)
-
-    async def _is_worker(self, namespace: str, name: str) -> bool:
-        try:
-            await self._calls.GetWorker(ops.GetWorkerRequest(namespace=namespace, worker_id=name))
-        except RemoteWorkersError as error:
-            if error.reason is not Reason.NOT_FOUND:
-                raise
-            return False
-        return True
 
     async def _item(self, namespace: str, topics: list[str], item_id: str) -> tuple[str, ...] | None:
         room = asyncio.Semaphore(_AT_ONCE)
@@ -75,3 +73,14 @@ class FindPages:
         found = await asyncio.gather(*map(is_in, topics))
         there = [topic for topic, here in zip(topics, found, strict=True) if here]
         return ("topics", there[0], "items", item_id) if there else None
+
+
+async def _is_there(call: Awaitable[object]) -> bool:
+    """Return whether a call finds what it asks for."""
+    try:
+        await call
+    except RemoteWorkersError as error:
+        if error.reason is not Reason.NOT_FOUND:
+            raise
+        return False
+    return True

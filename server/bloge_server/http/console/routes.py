@@ -1,5 +1,7 @@
 """Everything that the console serves."""
 
+from typing import NamedTuple
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
@@ -10,6 +12,7 @@ from bloge_server.http.console.bulk import BulkPages
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.curves import ReadCounts
 from bloge_server.http.console.dead_letters import DeadLetterPages
+from bloge_server.http.console.executions import ExecutionCalls, ExecutionPages
 from bloge_server.http.console.find import FindPages
 from bloge_server.http.console.items import ItemPages
 from bloge_server.http.console.journal import JournalPages
@@ -37,29 +40,38 @@ class _OwnFiles(StaticFiles):
         return response
 
 
-def routes(calls: Calls, feed: EventFeed, read_counts: ReadCounts, runs: Runs, version: str) -> list[BaseRoute]:
+class Sources(NamedTuple):
+    """What the console asks."""
+
+    calls: Calls
+    executions: ExecutionCalls
+    feed: EventFeed
+    read_counts: ReadCounts
+    runs: Runs
+
+
+def routes(sources: Sources, version: str) -> list[BaseRoute]:
     """Return the routes of the console.
 
     Args:
-        calls: ask the server.
-        feed: reads what happens.
-        read_counts: returns what happened in a topic lately.
-        runs: carry long actions out.
+        sources: what it asks.
         version: of the server.
     """
     site = Site(version)
+    calls, executions, feed, read_counts, runs = sources
     pages = (
         Overview(site, calls, read_counts),
         TopicPages(site, calls, read_counts),
         ItemPages(site, calls),
         ReplayPages(site, calls),
         WorkerPages(site, calls),
+        ExecutionPages(site, calls, executions),
         DeadLetterPages(site, calls),
         BulkPages(site, calls, runs),
         RunPages(site, runs.book),
         JournalPages(site, feed),
         RecordPages(site, calls, runs),
-        FindPages(site, calls),
+        FindPages(site, calls, executions),
     )
 
     async def nowhere(request: Request) -> Response:

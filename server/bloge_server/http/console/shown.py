@@ -74,6 +74,11 @@ def document(data: bytes) -> str:
         return _plain(data)
 
 
+def compact(value: object) -> str:
+    """Return JSON on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _plain(data: bytes) -> str:
     try:
         return data.decode()

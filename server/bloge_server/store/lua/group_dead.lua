@@ -5,7 +5,7 @@
 -- Arguments: now (unused), dead-letter time behind which to begin (ms; empty: at the beginning), id behind which to begin,
 --   most to look at (items), dead-letter time before which to end (ms; 0: never), reason (empty: any), error type (as JSON
 --   between quotes; empty: any), then bytes that the description must contain
--- Returns: the place to go on from (ms and id), more (1 or 0), then for each group: reason, error type (as JSON between quotes),
+-- Returns: the place to go on from (ms and id), more (1 or 0), how many were looked at, then for each group: reason, error type (as JSON between quotes),
 --   count, how many of them have an outcome, dead-letter time of the first and of the last (ms), id of the last
 -- Statuses: none
 -- Atomic: the read
@@ -32,10 +32,10 @@ local function add(id, since, reason, error_type, state)
   if string.match(state, OUTCOME) ~= '-' then group[4] = group[4] + 1 end
 end
 
-local at, id, more = walk(keys.dead, after_at, after_id, look_at, false, function(each, since)
+local at, id, more, visited = walk(keys.dead, after_at, after_id, look_at, false, function(each, since)
   if until_at > 0 and tonumber(since) >= until_at then passed = true return true end
   local reason, error_type, state = meant(each, wanted)
   if reason then add(each, since, reason, error_type, state) end
   return #order == 100
 end)
-return { at, id, more and not passed and 1 or 0, unpack(order) }
+return { at, id, more and not passed and 1 or 0, visited, unpack(order) }

@@ -4,7 +4,7 @@
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
 -- Arguments: now (unused), score behind which to begin (empty: at the beginning), id behind which to begin, most to look at
 --   (items), limit (items), index, backwards (1 or 0), status (empty: any), worker that holds or last held it (empty: any)
--- Returns: the place to go on from (score and id), more (1 or 0), then score and id in turn
+-- Returns: the place to go on from (score and id), more (1 or 0), how many were looked at, then score and id in turn
 -- Statuses: none
 -- Atomic: the read
 --- @include topic
@@ -22,8 +22,8 @@ local function wanted(id)
 end
 
 local found = {}
-local score, id, more = walk(index, after, after_id, look_at, backwards, function(each, at)
+local score, id, more, visited = walk(index, after, after_id, look_at, backwards, function(each, at)
   if wanted(each) then found[#found + 1], found[#found + 2] = at, each end
   return #found == 2 * limit
 end)
-return { score, id, more and 1 or 0, unpack(found) }
+return { score, id, more and 1 or 0, visited, unpack(found) }

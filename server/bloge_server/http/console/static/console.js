@@ -129,5 +129,5 @@ class Journal {
   }
 }
 
-const view = document.getElementById("journal");
+const view = document.querySelector("[data-source]");
 if (view) new Journal(view);

@@ -25,7 +25,8 @@ local function rank_of(index, score, member, through)
 end
 
 -- Calls `visit(member, score)` for members behind a place (empty: from the beginning), at most `most` of them, until it
--- returns true. Returns the place of the last one that was visited, and whether there may be more behind it.
+-- returns true. Returns the place of the last one that was visited, whether there may be more behind it, and how many were
+-- visited.
 local function walk(index, score, member, most, backwards, visit)
   local size = redis.call('ZCARD', index)
   local before = 0
@@ -37,10 +38,10 @@ local function walk(index, score, member, most, backwards, visit)
     local found = redis.call(backwards and 'ZREVRANGE' or 'ZRANGE', index, before, before + step - 1, 'WITHSCORES')
     for i = 1, #found, 2 do
       member, score, visited = found[i], found[i + 1], visited + 1
-      if visit(member, score) then return score, member, true end
+      if visit(member, score) then return score, member, true, visited end
     end
-    if #found < 2 * step then return score, member, false end
+    if #found < 2 * step then return score, member, false, visited end
     before = before + step
   end
-  return score, member, true
+  return score, member, true, visited
 end
