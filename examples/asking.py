@@ -23,6 +23,7 @@ from bloge.remote_workers.v1.work_item_service_pb2 import (
 from bloge.remote_workers.v1.work_item_service_pb2_grpc import WorkItemServiceStub
 
 RETRIES = 2
+CONNECT_SECONDS = 5
 LOOK_MILLISECONDS = 200
 """How often progress is looked at."""
 
@@ -41,8 +42,14 @@ class Answer:
 
 
 def server_address() -> str:
-    """Return where the server is: BLOGE_ADDRESS, else where `make run` listens."""
-    return os.environ.get("BLOGE_ADDRESS", "127.0.0.1:7070")
+    """Return where the server is: BLOGE_ADDRESS, else where `make run` listens. Without one there, the program ends."""
+    address = os.environ.get("BLOGE_ADDRESS", "127.0.0.1:7070")
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise SystemExit(f"no server at {address}: start one with `make run`, or set BLOGE_ADDRESS") from None
+    return address
 
 
 class Asker:

@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
+from bloge.remote_workers.joining import MOST_BYTES, MOST_ITEMS, Joining
 from bloge.remote_workers.status import from_rpc_error, from_status
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import ops_service_pb2_grpc, work_item_pb2, work_item_service_pb2_grpc
@@ -32,9 +33,6 @@ _ADDRESS = re.compile(r"unix:.+|[^:/\s]+:\d{1,5}|\[[^\]/\s]+\]:\d{1,5}")
 _CALL_SECONDS = 15.0
 _ACTION_SECONDS = 120.0
 """For calls that act on up to 10,000 items."""
-_BATCH = 500
-_BATCH_BYTES = 2_500_000
-"""A request stays below the server's limit of 4 MiB, whatever the framing adds."""
 
 _OPTIONS = (
     ("grpc.max_send_message_length", 4 * 1024 * 1024),
@@ -82,6 +80,7 @@ class ControlPlane:
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._items = work_item_service_pb2_grpc.WorkItemServiceStub(self._channel)
         self._ops = ops_service_pb2_grpc.OpsServiceStub(self._channel)
+        self._enqueues = Joining(self._try_batch, work_item_pb2.WorkItemSpec.ByteSize)
         self.outcomes = OutcomeWatch(self._items, self._random)
         self.executions = ExecutionClient(self._channel, self.address)
         self.operations = OperationsClient(self._channel, self.address)
@@ -143,7 +142,7 @@ class ControlPlane:
             answer is STORE_UNAVAILABLE.
 
         """
-        return [refusal for batch in _batches(items) for refusal in await self._try_batch(namespace, batch)]
+        return [refusal for batch in _batches(items) for refusal in await self._enqueues(namespace, batch)]
 
     async def _try_batch(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
         request = pb.EnqueueRequest(namespace=namespace, items=batch)
@@ -198,8 +197,8 @@ class ControlPlane:
 
         """
         refusals: list[RemoteWorkersError | None] = []
-        for start in range(0, len(items), _BATCH):
-            batch = [item.to_proto() for item in items[start : start + _BATCH]]
+        for start in range(0, len(items), MOST_ITEMS):
+            batch = [item.to_proto() for item in items[start : start + MOST_ITEMS]]
             with self._told():
                 response = await self._items.Cancel(
                     pb.CancelRequest(items=batch, reason=reason[:256]), timeout=_CALL_SECONDS
@@ -245,7 +244,7 @@ def _batches(items: _Specs) -> Iterator[list[work_item_pb2.WorkItemSpec]]:
     size = 0
     for item in items:
         weight = item.ByteSize()
-        if batch and (len(batch) == _BATCH or size + weight > _BATCH_BYTES):
+        if batch and (len(batch) == MOST_ITEMS or size + weight > MOST_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(item)

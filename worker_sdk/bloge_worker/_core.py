@@ -151,7 +151,7 @@ class WorkerCore:
         if end.refused:
             _log.error("the server refuses this worker: %s: %s", end.code, end.message)
             self._backoff.slow_down()
-        self._plan_session(end, now)
+        self._plan_session(session, end, now)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -248,14 +248,14 @@ class WorkerCore:
             return
         session.leaving = True
         self._note_health(session, now)
-        self._plan_session(StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)
+        self._plan_session(session, StreamEnd("DRAINING", draining.reason or "the server is leaving"), now)
 
     def _cut(self, session: Session, why: str, now: float) -> None:
         self._effects.aborts.append(session.number)
         self.stream_ended(session.number, StreamEnd("BROKEN", why), now)
 
-    def _plan_session(self, end: StreamEnd, now: float) -> None:
-        """Plan the next session, unless there is one to stay with."""
+    def _plan_session(self, session: Session, end: StreamEnd, now: float) -> None:
+        """Plan the session after one that ends, unless there is another to stay with."""
         if self.is_over:
             return
         stays = any(not each.leaving and each.close_at == inf for each in self._sessions.values())
@@ -263,13 +263,9 @@ class WorkerCore:
             return
         delay = max(self._backoff.next_delay(), end.retry_delay)
         self._connect_at = now + delay
-        _log.warning(
-            "session with %s ended (%s: %s); connecting again in %.1f s",
-            self._config.address,
-            end.code,
-            end.message,
-            delay,
-        )
+        what = "did not open" if session.welcomed_at is None else "ended"
+        why = f"session with {self._config.address} {what} ({end.code}: {end.message})"
+        _log.warning("%s; connecting again in %.1f s", why, delay)
 
     def _note_health(self, session: Session, now: float) -> None:
         if session.welcomed_at is not None and now - session.welcomed_at >= HEALTHY_AFTER:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -102,8 +103,9 @@ class AsyncExecutor:
 
     def _cancel(self, run: Run) -> None:
         if run.task is None:
-            self._waiting[run.handler].remove(run)
-            self._end(run, None)
+            with suppress(ValueError):  # it was handed back in the same moment
+                self._waiting[run.handler].remove(run)
+                self._end(run, None)
         elif run.has_begun:
             run.task.cancel(run.cancellation.reason)
 

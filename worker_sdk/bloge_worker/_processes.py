@@ -53,7 +53,10 @@ class ChildProcesses:
         return report
 
     def _execute(self, run: Run) -> Report | None:
-        child = self._take()
+        try:
+            child = self._take()
+        except OSError as error:  # no memory or no descriptors: in a while there may be some, here or elsewhere
+            return report_failure(run.held.token, "ProcessNotStarted", f"no process for the handler: {error}")
         run.cancellation.on_cancel(lambda: child.kill_if_running(run))
         try:
             report = child.execute(run, self._services)

@@ -41,6 +41,7 @@ def run_reloading(arguments: Sequence[str], folder: Path) -> int:
         raise ConfigError(
             "--reload needs watchfiles; install it with: pip install 'bloge-worker-sdk[reload]'"
         ) from error
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells how many files changed, we tell which
     supervisor = _Supervisor(arguments)
     for changes in watch(
         folder,

@@ -16,6 +16,8 @@ ADDRESS_VARIABLE = "BLOGE_ADDRESS"
 """The environment variable that names the server."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ADDRESS = re.compile(r"[^/\s]+:\d{1,5}|(unix|unix-abstract|vsock|dns|ipv4|ipv6|xds):\S+")
+"""gRPC would take a host alone for port 443 of it, and a URL for a host's name."""
 _MEBIBYTE = 1024 * 1024
 _MOST_SLOTS = 10_000
 _HIGHEST_PORT = 65_535
@@ -50,7 +52,7 @@ class WorkerConfig:
     """Settings of one worker. `check` reports everything that is wrong with them at once."""
 
     address: str = DEFAULT_ADDRESS
-    """The server: `host:port` or `unix:/path`."""
+    """The server: `host:port`, `unix:/path`, or another name that gRPC resolves, such as `dns:///host:port`."""
     namespace: str = "default"
     """Whose work items it runs."""
     worker_id: str = ""
@@ -87,7 +89,7 @@ class WorkerConfig:
         name_rule = "1 to 128 of A-Z a-z 0-9 . _ -"
         lease = self.lease_duration
         return [
-            (bool(self.address.strip()), "address", self.address, "host:port or unix:/path"),
+            (bool(_ADDRESS.fullmatch(self.address)), "address", self.address, "host:port or unix:/path"),
             (bool(_NAME.fullmatch(self.namespace)), "namespace", self.namespace, name_rule),
             (bool(_NAME.fullmatch(self.worker_id)), "worker_id", self.worker_id, name_rule),
             (0 <= self.slots <= _MOST_SLOTS, "slots", self.slots, "0 to 10,000"),

@@ -18,6 +18,7 @@ Reply = TypeVar("Reply")
 MOST_ITEMS = 500
 """In one call: the most that a request may hold, and that a script takes."""
 MOST_BYTES = 2_500_000
+"""In one call: the servers' limit is 4 MiB, and framing adds to it."""
 _LARGE = MOST_ITEMS // 2
 """Calls of so many items gain nothing by waiting."""
 _AT_A_TIME = 2

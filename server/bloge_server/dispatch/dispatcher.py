@@ -56,9 +56,13 @@ class _Claimer:
     slots: int
     in_flight_items: int = 0
     in_flight_bytes: int = 0
+    in_flight_any_size: bool = False
+    """A claim is in flight that may bring more bytes than it says: it is alone."""
 
     def free(self, topic: Topic) -> Room:
         """Return what is left of its room for a topic beside the claims in flight."""
+        if self.in_flight_any_size:
+            return NO_ROOM
         items, max_bytes, any_size = self.room(topic)
         return Room(
             items - self.in_flight_items,
@@ -176,6 +180,7 @@ class Dispatcher:
         if claimer := self._claimers.get(claim.claimer_id):
             claimer.in_flight_items -= claim.max_items
             claimer.in_flight_bytes -= claim.max_bytes
+            claimer.in_flight_any_size = False
             self.roomy(claim.claimer_id)
         if not waiting.claimers:
             del self._topics[claim.topic]
@@ -213,6 +218,8 @@ class Dispatcher:
         claim = Claim(claimer_id, topic, self._share(claimer, room.items), room.max_bytes, room.any_size)
         claimer.in_flight_items += claim.max_items
         claimer.in_flight_bytes += claim.max_bytes
+        # No item is larger than the largest claim.
+        claimer.in_flight_any_size = claim.any_size and claim.max_bytes < MAX_CLAIM_BYTES
         # Whoever has had its turn is last in line: the claimer for the topic, and the topic for the claimer.
         waiting.hungry.move_to_end(claimer_id)
         claimer.topics.move_to_end(topic)

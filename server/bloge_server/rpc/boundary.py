@@ -28,6 +28,17 @@ async def refuse(context: _Context, error: RemoteWorkersError) -> NoReturn:
     raise AssertionError("abort raises")
 
 
+def _readable(request: _Request) -> _Request:
+    """Return a request; what stands in the place of one that could not be read is its refusal.
+
+    Raises:
+        RemoteWorkersError: that refusal.
+    """
+    if isinstance(request, RemoteWorkersError):
+        raise request
+    return request
+
+
 async def refuse_unforeseen(context: _Context, method: str, error: Exception, request: object = None) -> NoReturn:
     """End a call that broke on a defect of ours: the log has the facts, the caller only that it happened."""
     _log.error("call failed", method=method, exc_info=error, **_focus(request))
@@ -49,7 +60,7 @@ def unary(
     @functools.wraps(method)
     async def call(self: _Service, request: _Request, context: _Context) -> _Response:
         try:
-            return await method(self, request)
+            return await method(self, _readable(request))
         except RemoteWorkersError as error:
             await refuse(context, error)
         except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it unexplained
@@ -85,7 +96,7 @@ def stream_response(
     @functools.wraps(method)
     async def call(self: _Service, request: _Request, context: _Context) -> AsyncIterator[_Response]:
         try:
-            async for frame in method(self, request):
+            async for frame in method(self, _readable(request)):
                 yield frame
         except RemoteWorkersError as error:
             await refuse(context, error)

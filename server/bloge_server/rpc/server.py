@@ -21,6 +21,7 @@ from bloge.remote_workers.v1 import (
 from bloge_server import listening
 from bloge_server.rpc.execution_service import ExecutionService
 from bloge_server.rpc.ops_service import OpsService
+from bloge_server.rpc.unreadable import UnreadableRequests
 from bloge_server.rpc.work_item_service import WorkItemService
 from bloge_server.rpc.worker_service import WorkerService
 
@@ -58,7 +59,8 @@ def build(
         shared_port: whether other processes of this server serve on the same port. Never by accident: a second server
             on the port would start, and take half of the connections.
     """
-    server = grpc.aio.server(options=(*_OPTIONS, ("grpc.so_reuseport", int(shared_port))))
+    options = (*_OPTIONS, ("grpc.so_reuseport", int(shared_port)))
+    server = grpc.aio.server(interceptors=(UnreadableRequests(),), options=options)
     worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(worker, server)
     work_item_service_pb2_grpc.add_WorkItemServiceServicer_to_server(work_item, server)
     execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(execution, server)

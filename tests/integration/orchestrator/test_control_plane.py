@@ -8,6 +8,7 @@ import pytest
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import work_item_pb2 as pb
+from bloge.remote_workers.v1.work_item_service_pb2 import EnqueueRequest
 from bloge_orchestrator.control_plane import ControlPlane
 from bloge_orchestrator.errors import ControlPlaneUnreachableError
 from bloge_orchestrator.outcome_watch import ItemRef, OutcomeSource
@@ -44,6 +45,26 @@ async def test_more_than_fits_into_one_request(server_address: str, namespace: s
     async with ControlPlane(server_address) as control_plane:
         assert await control_plane.enqueue(namespace, items) == [None] * len(items)
         assert (await control_plane.get(ItemRef(namespace, "far", "b-5"))).spec.payload == bytes(900_000)
+
+
+async def test_enqueues_of_many_callers_share_requests(
+    server_address: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets its own answer, and one that is refused takes no other along."""
+    async with ControlPlane(server_address) as control_plane:
+        requests: list[int] = []
+        send = control_plane._items.Enqueue
+
+        def counted(request: EnqueueRequest, *, timeout: float) -> object:
+            requests.append(len(request.items))
+            return send(request, timeout=timeout)
+
+        monkeypatch.setattr(control_plane._items, "Enqueue", counted)
+        names = [*(f"i-{number}" for number in range(19)), "b/b"]
+        answers = await asyncio.gather(*(control_plane.enqueue(namespace, [spec(name)]) for name in names))
+        assert [bool(refusal) for (refusal,) in answers] == [name == "b/b" for name in names]
+        assert requests == [1, 1, 18, *[1] * 18]  # the request with the bad item was refused, and its items sent alone
+        assert (await control_plane.get(ItemRef(namespace, "far", "i-18"))).status == pb.WORK_ITEM_STATUS_READY
 
 
 async def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:

@@ -195,6 +195,23 @@ def test_only_the_first_claim_in_flight_may_bring_an_item_of_any_size() -> None:
     assert (second.topic, second.any_size) == (B, False)
 
 
+def test_nothing_is_claimed_beside_what_may_be_of_any_size() -> None:
+    """It may take more than its part, and new credit would be spent twice. A claim as large as any item never does."""
+    dispatcher, wish = Dispatcher(), Wish(10, 1000)
+    claimer = dispatcher.add([A, B], wish.room)
+    (first,) = dispatcher.decide()
+    wish.max_bytes = 1500
+    dispatcher.roomy(claimer)
+    assert dispatcher.decide() == []
+    wish.max_bytes, wish.any_size = 0, False
+    dispatcher.claimed(first, taken=1, more=False)
+    assert dispatcher.decide() == []
+    wish.max_bytes, wish.any_size = 3 * MAX_CLAIM_BYTES, True
+    dispatcher.roomy(claimer)
+    dispatcher.wake(A)
+    assert [claim.max_bytes for claim in dispatcher.decide()] == [MAX_CLAIM_BYTES] * 2
+
+
 def test_an_item_too_large_for_a_claimer_is_not_asked_for_again_until_it_has_more_room() -> None:
     """A claim that brought nothing although there is more would else be repeated for ever."""
     dispatcher, wish = Dispatcher(), Wish(10, 300, any_size=False)

@@ -7,7 +7,7 @@ import pytest
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import lease_pb2
 from bloge.remote_workers.v1 import work_stream_pb2 as pb
-from bloge_server.rpc.frames import FrameQueue
+from bloge_server.rpc.frames import MOST_WAITING, FrameQueue
 
 OFFERS = pb.WorkResponse(offers=pb.Offers(offer_sequence=1))
 URGENT = [
@@ -78,3 +78,24 @@ async def test_a_closed_queue_without_error_just_ends() -> None:
     frames = FrameQueue()
     frames.close()
     assert [frame async for frame in frames.drain()] == []
+
+
+async def test_who_does_not_take_frames_gets_no_room_for_more() -> None:
+    """Answers would else pile up in the server. A frame taken makes room; a closed queue keeps nobody waiting."""
+    frames = FrameQueue()
+    for _ in range(MOST_WAITING):
+        await frames.room()
+        frames.put(URGENT[0])
+    waiting = asyncio.ensure_future(frames.room())
+    draining = frames.drain()
+    await anext(draining)
+    assert not waiting.done()
+    await anext(draining)
+    await waiting
+    frames.put(URGENT[0])
+    frames.put(URGENT[0])
+    waiting = asyncio.ensure_future(frames.room())
+    await asyncio.wait({waiting}, timeout=0)
+    assert not waiting.done()
+    frames.close()
+    await waiting

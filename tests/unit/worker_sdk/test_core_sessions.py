@@ -153,6 +153,17 @@ def test_delays_grow_to_the_longest_and_start_again_after_a_healthy_session() ->
     assert driver.core.wakeup() - driver.now <= 0.1
 
 
+def test_the_log_tells_a_session_that_never_opened_from_one_that_broke(caplog: pytest.LogCaptureFixture) -> None:
+    """Who starts a worker before its server should not look for a connection that was lost."""
+    driver = CoreDriver(address="plane:7070")
+    driver.turn()
+    driver.break_stream("UNAVAILABLE")
+    driver.connect()
+    driver.break_stream("UNAVAILABLE")
+    told = [record.getMessage().partition(" (")[0] for record in caplog.records if record.levelname == "WARNING"]
+    assert told == ["session with plane:7070 did not open", "session with plane:7070 ended"]
+
+
 def test_the_server_may_ask_for_a_longer_delay() -> None:
     """A refusal's retry delay is the least that the worker waits."""
     driver = CoreDriver()

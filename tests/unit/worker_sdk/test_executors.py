@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
+from types import NoneType
 
 import pytest
 from unit.worker_sdk.live_worker import aside
 from unit.worker_sdk.scripted_server import PATIENCE, lease_of
 
+from bloge.remote_workers.v1.lease_pb2 import ReleaseReport
 from bloge_worker._executors import AsyncExecutor, ThreadExecutor
 from bloge_worker._leases import lone_lease
 from bloge_worker._runs import Ended, Run, RunServices
@@ -52,6 +54,27 @@ async def test_a_run_that_is_cancelled_before_its_first_step_still_ends(concurre
     while len(ended) < 3:
         ended += await batches.get()
     assert {run.held.key[1]: report is None for run, report in ended} == {"a": True, "b": True, "c": False}
+
+
+async def test_a_run_that_is_cancelled_as_it_is_handed_back_ends_once() -> None:
+    """A drain and a cancel may cross; the loop does not complain of it."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    batches: asyncio.Queue[list[Ended]] = asyncio.Queue()
+    executor = AsyncExecutor(loop, SERVICES, batches.put_nowait)
+    handler = make_handler(asyncio.Event().wait, "topic", concurrency=1)
+    begun, waiting = run_of(handler, "a"), run_of(handler, "b")
+    executor.start([begun, waiting])
+    executor.hand_back()
+    for run in (waiting, begun):
+        run.cancellation.cancel("CANCELLED")
+        executor.cancel(run)
+    ended: list[Ended] = []
+    while begun not in [run for run, _ in ended]:
+        ended += await batches.get()
+    assert [(run.held.key[1], type(report)) for run, report in ended] == [("b", ReleaseReport), ("a", NoneType)]
+    assert complaints == []
 
 
 async def test_threads_are_started_as_needed_and_used_again() -> None:

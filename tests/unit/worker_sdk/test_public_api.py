@@ -132,6 +132,8 @@ def test_the_environment_names_the_server_that_the_program_does_not(monkeypatch:
         ({"lease_duration": 3601}, "lease_duration: 3601"),
         ({"drain_grace": 0}, "drain_grace: 0"),
         ({"address": " "}, "address"),
+        ({"address": "control-plane"}, "address"),
+        ({"address": "http://control-plane:7070"}, "address"),
         ({"health_port": 65_536}, "health_port: 65536"),
         ({"security": Security(token="a", token_file=Path("b"))}, "not both"),
         ({"security": Security(key_file=Path("key.pem"))}, "come together"),

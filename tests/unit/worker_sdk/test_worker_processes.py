@@ -1,5 +1,6 @@
 """Handlers in child processes: used again, killed with their lease, mourned when they die."""
 
+import errno
 import json
 import os
 from typing import Any
@@ -11,6 +12,7 @@ from unit.worker_sdk.scripted_server import ScriptedServer, lease_of
 
 from bloge.remote_workers.v1 import work_stream_pb2
 from bloge_worker import HandlerError, Worker
+from bloge_worker._processes import _context
 
 
 def cancel(item_id: str) -> dict[str, Any]:
@@ -63,6 +65,28 @@ async def test_a_process_that_dies_is_a_failure(worker: Worker, server: Scripted
         assert (report.failure.type, report.failure.non_retryable) == ("ProcessDied", False)
         assert "signal 9" in report.failure.message
         session.accept(report)
+
+
+async def test_a_process_that_cannot_be_started_is_a_failure(
+    worker: Worker, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine may be out of memory; the slot is free again, and the next item has its turn."""
+    worker.handler("topic", executor="process", concurrency=1)(process_handlers.run)
+    start, refusals = _context.Process.start, iter([OSError(errno.ENOMEM, "Cannot allocate memory")])
+
+    def start_from_the_second_on(process: Any) -> None:
+        if (refusal := next(refusals, None)) is not None:
+            raise refusal
+        start(process)
+
+    monkeypatch.setattr(_context.Process, "start", start_from_the_second_on)
+    async with working(worker, server) as session:
+        session.offer(lease_of("a"))
+        report = await aside(session.expect_report, "fails")
+        assert (report.failure.type, report.failure.non_retryable) == ("ProcessNotStarted", False)
+        assert "Cannot allocate memory" in report.failure.message
+        session.offer(lease_of("b"))
+        session.accept(report, await aside(session.expect_report, "completes"))
 
 
 async def test_what_a_process_logs_is_logged_by_the_worker(

@@ -65,7 +65,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SEQUENCE_MISMATCH: _ErrorReason.ValueType  # 26
     """An append did not start at the journal's next sequence number. Metadata: `next_sequence`. FAILED_PRECONDITION."""
     ERROR_REASON_PROTOCOL_VIOLATION: _ErrorReason.ValueType  # 27
-    """A stream frame arrived out of order, for example anything before `Hello`. FAILED_PRECONDITION."""
+    """A stream frame arrived out of order, for example anything before `Hello`, or what arrived is not the message that
+    the method takes. FAILED_PRECONDITION.
+    """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 30
     """The caller gave no valid identity. UNAUTHENTICATED."""
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 31
@@ -138,7 +140,9 @@ ERROR_REASON_FENCED_OFF: ErrorReason.ValueType  # 25
 ERROR_REASON_SEQUENCE_MISMATCH: ErrorReason.ValueType  # 26
 """An append did not start at the journal's next sequence number. Metadata: `next_sequence`. FAILED_PRECONDITION."""
 ERROR_REASON_PROTOCOL_VIOLATION: ErrorReason.ValueType  # 27
-"""A stream frame arrived out of order, for example anything before `Hello`. FAILED_PRECONDITION."""
+"""A stream frame arrived out of order, for example anything before `Hello`, or what arrived is not the message that
+the method takes. FAILED_PRECONDITION.
+"""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 30
 """The caller gave no valid identity. UNAUTHENTICATED."""
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 31
