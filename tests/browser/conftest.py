@@ -1,6 +1,7 @@
 """A live system with real failures, and a browser that looks at it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from selenium.webdriver import Chrome
 
@@ -114,8 +116,15 @@ def story(server: ServerProcess) -> Iterator[Story]:
         wire.put(*(f"scan-{index:02}" for index in range(40)), worker_topic="inference", operator_ref="Classify")
         session.leases(4)
         wire.put("page-1", "page-2", worker_topic="ocr")
+        action = ops_service_pb2.Action(actor="ada", reason="the scanner gives empty pages")
+        wire.ops.PauseTopic(ops_service_pb2.PauseTopicRequest(namespace="default", worker_topic="ocr", action=action))
         until(lambda: _is_listed(wire, "billing-1"), "the worker is listed")
+        until(lambda: _has_curves(server.http_address), "what happened shows in curves")
         yield Story(*executions)
+
+
+def _has_curves(address: str) -> bool:
+    return re.search(r'class="number">[1-9]', httpx.get(f"http://{address}/console").text) is not None
 
 
 def _is_listed(wire: Wire, worker_id: str) -> bool:

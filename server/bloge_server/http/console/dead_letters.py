@@ -14,7 +14,7 @@ from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.dead_letter_filter import REASONS, LetterFilter
 from bloge_server.http.console.forms import invalid, posted
 from bloge_server.http.console.items_shown import ListedItem
-from bloge_server.http.console.site import Site, link, namespace_of, see
+from bloge_server.http.console.site import Site, namespace_of, page_after, see
 
 _PAGE = 50
 _TOPICS_TOLD = 200
@@ -61,7 +61,6 @@ class DeadLetterPages:
         )
         listed = await self._calls.ListDeadLetters(asked)
         topics = await self._calls.ListTopics(ops.ListTopicsRequest(namespace=namespace, page_size=_TOPICS_TOLD))
-        following = listed.next_page_token
         return self._site.page(
             request,
             "dead_letters",
@@ -69,7 +68,7 @@ class DeadLetterPages:
             reasons=REASONS,
             topics=[topic.worker_topic for topic in topics.topics],
             items=list(map(ListedItem, listed.items)),
-            next_page=link(namespace, "dead-letters", page=following, **chosen.query) if following else "",
+            next_page=page_after(namespace, listed.next_page_token, "dead-letters", **chosen.query),
             did=_did(request.query_params),
         )
 
@@ -83,12 +82,11 @@ class DeadLetterPages:
             page_token=request.query_params.get("page", ""),
         )
         counted = await self._calls.GroupDeadLetters(asked)
-        following = counted.next_page_token
         return self._site.page(
             request,
             "groups" if "hx-request" in request.headers else "groups_page",
             groups=[_row(group, chosen) for group in sorted(counted.groups, key=lambda each: -each.count)],
-            next_page=link(namespace, "dead-letters", "groups", page=following, **chosen.query) if following else "",
+            next_page=page_after(namespace, counted.next_page_token, "dead-letters", "groups", **chosen.query),
         )
 
     async def act(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ from bloge_server.http.console import execution_shown, shown
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.execution_story import data_of, stories
 from bloge_server.http.console.forms import invalid, name_in, posted
-from bloge_server.http.console.site import Site, link, namespace_of, now_ms, see
+from bloge_server.http.console.site import Site, namespace_of, now_ms, page_after, see
 
 _PAGE = 50
 _EVENTS_AT_ONCE = 1000
@@ -81,7 +81,6 @@ class ExecutionPages:
             graph_name=graph,
         )
         listed = await self._executions.List(asked)
-        following = listed.next_page_token
         return self._site.page(
             request,
             "executions",
@@ -89,7 +88,7 @@ class ExecutionPages:
             graph=graph,
             status=status,
             statuses=STATUSES,
-            next_page=link(namespace, "executions", page=following, graph=graph, status=status) if following else "",
+            next_page=page_after(namespace, listed.next_page_token, "executions", graph=graph, status=status),
         )
 
     async def show(self, request: Request) -> Response:

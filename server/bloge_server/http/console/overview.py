@@ -14,7 +14,7 @@ from bloge_server.http.console.attention import TopicFacts
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.curves import Activity, ReadCounts
 from bloge_server.http.console.presence import is_here
-from bloge_server.http.console.site import Site, link, namespace_of, now_ms
+from bloge_server.http.console.site import Site, namespace_of, now_ms, page_after
 from bloge_server.http.console.topics import oldest_ready
 
 _TOPICS = 100
@@ -63,13 +63,12 @@ class Overview:
         serving = [each for each in present.workers if not each.draining and is_here(each, now_ms(request))]
         facts = await self._facts(namespace, listed.topics, serving)
         rows = [TopicRow(each.topic, oldest_ready(each.topic), *each[1:]) for each in facts]
-        following = listed.next_page_token
         return self._site.page(
             request,
             "overview",
             topics=rows,
             notices=attention.notices(facts),
-            next_page=link(namespace, page=following) if following else "",
+            next_page=page_after(namespace, listed.next_page_token),
             origin=str(request.base_url).rstrip("/"),
         )
 

@@ -10,7 +10,7 @@ from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.forms import name_in, posted
 from bloge_server.http.console.runs import Runs, Step
-from bloge_server.http.console.site import Site, link, namespace_of, see
+from bloge_server.http.console.site import Site, namespace_of, page_after, see
 
 _PAGE = 50
 
@@ -43,8 +43,7 @@ class RecordPages:
             namespace=namespace, page_size=_PAGE, page_token=request.query_params.get("page", "")
         )
         listed = await self._calls.ListActions(asked)
-        following = listed.next_page_token
-        next_page = link(namespace, "actions", page=following) if following else ""
+        next_page = page_after(namespace, listed.next_page_token, "actions")
         return self._site.page(request, "actions", actions=listed.actions, next_page=next_page)
 
     async def audit(self, request: Request) -> Response:

@@ -138,6 +138,18 @@ def link(namespace: str, *parts: str, **query: object) -> str:
     return path + (f"?{urlencode(filled)}" if filled else "")
 
 
+def page_after(namespace: str, token: str, *parts: str, **query: object) -> str:
+    """Return the address of a list's next page; empty if there is none.
+
+    Args:
+        namespace: that the list is about.
+        token: of the next page, as a call gives it.
+        parts: of the list's path.
+        query: its filter.
+    """
+    return link(namespace, *parts, **query, page=token) if token else ""
+
+
 def see(request: Request, *parts: str, **query: object) -> Response:
     """Send the browser to a page after an action, so that loading it again repeats nothing."""
     return RedirectResponse(link(namespace_of(request), *parts, **query), _SEE_OTHER, HEADERS)

@@ -13,7 +13,7 @@ from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.curves import ReadCounts
 from bloge_server.http.console.forms import invalid, posted
 from bloge_server.http.console.items_shown import ListedItem
-from bloge_server.http.console.site import Site, link, namespace_of, see
+from bloge_server.http.console.site import Site, namespace_of, page_after, see
 
 _WORKERS = 100
 _ITEMS = 50
@@ -64,7 +64,6 @@ class TopicPages:
             ),
             self._read_counts((namespace, topic)),
         )
-        following = items.next_page_token
         return self._site.page(
             request,
             "topic",
@@ -75,7 +74,7 @@ class TopicPages:
             items=list(map(ListedItem, items.items)),
             status=status,
             statuses=STATUSES,
-            next_page=link(namespace, "topics", topic, status=status, page=following) if following else "",
+            next_page=page_after(namespace, items.next_page_token, "topics", topic, status=status),
         )
 
     async def pause(self, request: Request) -> Response:

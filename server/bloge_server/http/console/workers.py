@@ -10,7 +10,7 @@ from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.forms import posted
 from bloge_server.http.console.items_shown import ListedItem
-from bloge_server.http.console.site import Site, link, namespace_of, see
+from bloge_server.http.console.site import Site, namespace_of, page_after, see
 
 _PAGE = 100
 _ITEMS = 100
@@ -44,8 +44,7 @@ class WorkerPages:
             namespace=namespace, page_size=_PAGE, page_token=request.query_params.get("page", "")
         )
         listed = await self._calls.ListWorkers(asked)
-        following = listed.next_page_token
-        next_page = link(namespace, "workers", page=following) if following else ""
+        next_page = page_after(namespace, listed.next_page_token, "workers")
         return self._site.page(request, "workers", workers=listed.workers, next_page=next_page)
 
     async def show(self, request: Request) -> Response:
