@@ -36,14 +36,16 @@ class Account:
         """Judge one execution, and print what is not as it should be."""
         found = list(violations(evidence, self._expected))
         self.broken += bool(found)
-        where = evidence.death.boundary if evidence.death else "not at all"
+        where = evidence.death.boundary if evidence.death else "fenced off" if evidence.was_fenced_off else "not at all"
         for violation in found:
             print(f"  killed at {evidence.dies_at} ({where}): {violation}", flush=True)
         if evidence.death is not None:
             self.deaths[where] += 1
         if evidence.takeover_seconds is not None:
             self.takeovers.append(evidence.takeover_seconds)
-        if self.deaths.total() and self.deaths.total() % 20 == 0:
+        if evidence.was_fenced_off:
+            print(f"  {evidence.dies_at} was not reached: the owner lost its lease first", flush=True)
+        if evidence.death is not None and self.deaths.total() % 20 == 0:
             print(f"  {self.deaths.total()} killed", flush=True)
 
     def report(self) -> None:

@@ -48,6 +48,11 @@ class Evidence:
     """How often a worker ran each item."""
 
     @property
+    def was_fenced_off(self) -> bool:
+        """Whether the first process has lived, and another one ended the execution."""
+        return self.death is None and self.execution.claim_count > 1
+
+    @property
     def takeover_seconds(self) -> float | None:
         """From the death of the first process until the next one claimed the execution, if one had to."""
         if self.death is None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -78,7 +79,7 @@ async def run(setting: Setting, scenario: Scenario, dies_at: int) -> Evidence:
 
 @asynccontextmanager
 async def _victim(setting: Setting, scenario: Scenario, dies_at: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    graph, key = FOLDER / f"{scenario.graph}.bloge", f"{scenario.graph}-{dies_at}"
+    graph, key = FOLDER / f"{scenario.graph}.bloge", f"{scenario.graph}-{dies_at}-{uuid.uuid4()}"
     arguments = (setting.address, NAMESPACE, str(graph), key, str(dies_at))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
