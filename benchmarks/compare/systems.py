@@ -49,9 +49,9 @@ def _ours(name: str, title: str, broker: Broker) -> System:
         broker,
         [sys.executable, "-m", "benchmarks.peers.bloge.worker"],
         [sys.executable, "-m", "benchmarks.peers.bloge.client"],
-        slots=200,
+        slots=500,
         items=30_000,
-        settings="200 slots; retries, reply group, suspend deadline, heartbeats on; batches of 500, 4 calls in flight",
+        settings="500 slots; retries, reply group, suspend deadline, heartbeats on; batches of 500, 4 calls in flight",
         recovery_lease=1.0,
     )
 

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -58,13 +59,13 @@ class Notes:
     """Notes each run with its instant, and writes them down every 50 ms from a thread of its own."""
 
     def __init__(self) -> None:
-        self._fresh: list[tuple[str, int]] = []
+        self._fresh: deque[tuple[str, int]] = deque()
         self._writer = 0
 
     def ran(self, item_id: str) -> None:
         """Note that a handler ran an item."""
         if self._writer != os.getpid():  # the process may have been forked since
-            self._writer, self._fresh = os.getpid(), []
+            self._writer, self._fresh = os.getpid(), deque()
             threading.Thread(target=self._write, daemon=True).start()
         self._fresh.append((item_id, time.time_ns() // 1000))
 
@@ -72,7 +73,8 @@ class Notes:
         with Path(os.environ["BENCH_NOTES"], str(os.getpid())).open("a") as file:
             while True:
                 time.sleep(_FLUSH_SECONDS)
-                fresh, self._fresh = self._fresh, []
+                # One by one: a list that is put aside whole may get one more note from a thread that holds it already.
+                fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
                 file.write("".join(f"{item_id} {at}\n" for item_id, at in fresh))
                 file.flush()
 

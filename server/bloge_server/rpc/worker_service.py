@@ -41,7 +41,7 @@ class _Waiter:
 
     def __init__(self, order: ClaimOrder) -> None:
         self._order = order
-        self.slots = order.max_items
+        self.slots = 0
         self.claimed: asyncio.Future[list[Lease]] = asyncio.get_running_loop().create_future()
 
     def room(self, topic: Topic) -> Room:  # noqa: ARG002 - a waiter has one topic

@@ -135,6 +135,20 @@ def test_room_is_split_between_warm_topics() -> None:
     assert {claim.topic: claim.max_items for claim in dispatcher.decide()} == {A: 3, B: 3, C: 3}
 
 
+@pytest.mark.parametrize(("slots", "taken"), [(200, [100, 100]), (20, [16, 4]), (8, [8]), (0, [200])])
+def test_many_slots_are_filled_in_two_waves(slots: int, taken: list[int]) -> None:
+    """So that the worker runs one while the server claims the other. A few slots are filled at once."""
+    dispatcher, wish = Dispatcher(), Wish(slots or 200)
+    dispatcher.add([A], wish.room, slots=slots)
+    found = []
+    while wish.items:
+        (claim,) = dispatcher.decide()
+        wish.items -= claim.max_items
+        dispatcher.claimed(claim, taken=claim.max_items, more=True)
+        found.append(claim.max_items)
+    assert found == taken
+
+
 def test_a_claim_of_few_items_is_not_split_further() -> None:
     """What becomes free of many slots goes to the topic that had longest nothing, up to its part."""
     dispatcher = Dispatcher()
