@@ -86,15 +86,17 @@ def show(item_id: str, topic: str, connection: Connection, *, as_json: bool) -> 
 @click.option("--rate", type=click.IntRange(1, 10_000), default=None, help="Spread them: items a second.")
 @_max_option
 @click.option("--payload", metavar="TEXT|@FILE", default=None, help="A new payload, for exactly one item.")
+@click.option("--patch", metavar="JSON|@FILE", default=None, help="A JSON merge patch for the payload of each item.")
 @action_options
 @connection_options
 @json_option
-def replay(  # noqa: PLR0913 - click hands over each option by its name
+def replay(  # noqa: PLR0913, PLR0917 - click hands over each option by its name
     item_ids: tuple[str, ...],
     selection: Selection,
     rate: int | None,
     max_items: int,
     payload: str | None,
+    patch: str | None,
     action: ops.Action,
     connection: Connection,
     *,
@@ -104,13 +106,16 @@ def replay(  # noqa: PLR0913 - click hands over each option by its name
     """Put dead letters back: those named, or those that the filters find."""
     _check_selection(item_ids, selection)
     if payload is not None and len(item_ids) != 1:
-        raise click.UsageError("--payload goes with exactly one item id")
+        raise click.UsageError("--payload goes with exactly one item id; --patch changes the payloads of many")
+    if payload is not None and patch is not None:
+        raise click.UsageError("--payload replaces and --patch changes what is there: give one of them")
     request = ops.ReplayDeadLettersRequest(
         namespace=connection.namespace,
         filter=selection.criteria,
         dry_run=dry_run,
         rate_per_second=rate or 0,
         payload=None if payload is None else _payload(payload),
+        payload_patch=b"" if patch is None else _payload(patch),
         action=action,
     )
 

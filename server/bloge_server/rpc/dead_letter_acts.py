@@ -3,10 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
+from bloge.remote_workers.errors import RemoteWorkersError
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
+from bloge.remote_workers.v1 import work_item_pb2
+from bloge_server.domain.work_item import Acted
 from bloge_server.rpc.dead_letter_reader import DeadLetterReader
-from bloge_server.rpc.dead_letter_selection import Selection, refuse, selection_of
+from bloge_server.rpc.dead_letter_selection import Selection, note, refuse, selection_of
 from bloge_server.rpc.fields import Checks
+from bloge_server.rpc.payload_change import Change, change_of, changed
 from bloge_server.rpc.recorded import check_action, detail_of
 from bloge_server.store import keys
 from bloge_server.store.actions import Action, ActionLog
@@ -18,10 +22,44 @@ async def put_back(
     selection: Selection,
     timed: Sequence[tuple[str, int]],
     response: pb.ReplayDeadLettersResponse,
-    payload: bytes | None = None,
+    change: Change | None = None,
 ) -> None:
     """Replay some dead letters, each after a delay (ms); tell in the response what became of them."""
-    acted = await store.replay(selection.namespace, selection.worker_topic, timed, payload)
+    place = (selection.namespace, selection.worker_topic)
+    if change is None:
+        told(response, selection, timed, await store.replay(*place, timed))
+        return
+    for each, payload in await fitting(store, selection, timed, response, change):
+        told(response, selection, [each], await store.replay(*place, [each], payload))
+
+
+async def fitting(
+    store: RedisStore,
+    selection: Selection,
+    timed: Sequence[tuple[str, int]],
+    response: pb.ReplayDeadLettersResponse,
+    change: Change,
+) -> list[tuple[tuple[str, int], bytes]]:
+    """Return the dead letters that can have a new payload, with it; refuse the others in the response."""
+    place = (selection.namespace, selection.worker_topic)
+    found = []
+    payloads = await changed(store, place, [item_id for item_id, _ in timed], change)
+    for each, payload in zip(timed, payloads, strict=True):
+        if isinstance(payload, RemoteWorkersError):
+            ref = work_item_pb2.WorkItemRef(namespace=place[0], worker_topic=place[1], item_id=each[0])
+            note(response, ref, payload)
+        else:
+            found.append((each, payload))
+    return found
+
+
+def told(
+    response: pb.ReplayDeadLettersResponse,
+    selection: Selection,
+    timed: Sequence[tuple[str, int]],
+    acted: Sequence[Acted],
+) -> None:
+    """Tell in the response what became of replayed dead letters."""
     for (item_id, _), each in zip(timed, acted, strict=True):
         if each.answer == "REPLAYED":
             response.replayed_count += 1
@@ -49,10 +87,12 @@ class DeadLetterSteps:
 
     Args:
         store: where items live.
+        max_payload_bytes: the largest payload.
     """
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisStore, max_payload_bytes: int) -> None:
         self._store = store
+        self._max_payload_bytes = max_payload_bytes
         self._log = ActionLog(store)
         self._letters = DeadLetterReader(store)
 
@@ -64,10 +104,13 @@ class DeadLetterSteps:
         Raises:
             RemoteWorkersError: INVALID_FIELD, or the store cannot be reached; steps that were taken are done.
         """
+        checks = Checks()
+        change = change_of(checks, request, self._max_payload_bytes)
+        checks.done()
         selection = await self._begin("ReplayDeadLetters", request, most)
         async for batch in self._letters.batches(selection, step_items):
             response = pb.ReplayDeadLettersResponse()
-            await put_back(self._store, selection, [(each.item_id, 0) for each in batch], response)
+            await put_back(self._store, selection, [(each.item_id, 0) for each in batch], response, change)
             yield response
 
     async def discard_in_steps(

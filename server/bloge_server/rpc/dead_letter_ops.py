@@ -6,10 +6,11 @@ from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge_server.domain.work_item import Acted
 from bloge_server.rpc import items
 from bloge_server.rpc.boundary import unary
-from bloge_server.rpc.dead_letter_acts import drop, put_back
+from bloge_server.rpc.dead_letter_acts import drop, fitting, put_back
 from bloge_server.rpc.dead_letter_reader import DeadLetterReader
 from bloge_server.rpc.dead_letter_selection import Selection, checked_ref, refuse, selection_of
-from bloge_server.rpc.fields import Checks, check_size
+from bloge_server.rpc.fields import Checks
+from bloge_server.rpc.payload_change import Change, change_of
 from bloge_server.rpc.recorded import check_action, recorded
 from bloge_server.store.actions import ActionLog
 from bloge_server.store.redis_store import RedisStore
@@ -38,18 +39,18 @@ class DeadLetterOps:
         checks = Checks()
         selection = selection_of(checks, request)
         checks.number("rate_per_second", request.rate_per_second, 0, _MAX_RATE)
-        if request.HasField("payload") and len(request.filter.item_ids) != 1:
-            checks.wrong("payload", "may be given only with exactly one filter.item_ids")
+        change = change_of(checks, request, self._max_payload_bytes)
         check_action(checks, request.action)
         checks.done()
-        check_size("payload", len(request.payload), self._max_payload_bytes)
         if request.dry_run:
-            return await self._replay(request, selection)
+            return await self._replay(request, selection, change)
         place = (selection.namespace, selection.worker_topic)
-        act = partial(self._replay, request, selection)
+        act = partial(self._replay, request, selection, change)
         return await recorded(self._log, "ReplayDeadLetters", place, request, pb.ReplayDeadLettersResponse, act)
 
-    async def _replay(self, request: pb.ReplayDeadLettersRequest, selection: Selection) -> pb.ReplayDeadLettersResponse:
+    async def _replay(
+        self, request: pb.ReplayDeadLettersRequest, selection: Selection, change: Change | None
+    ) -> pb.ReplayDeadLettersResponse:
         response = pb.ReplayDeadLettersResponse()
         await self._refuse_others(response, selection)
         waiting = []
@@ -59,15 +60,15 @@ class DeadLetterOps:
             else:
                 settled = Acted("WRONG_STATUS", stored.state.status, stored.state.outcome)
                 refuse(response, selection, stored.item_id, settled)
-        if request.dry_run:
-            response.replayed_count = len(waiting)
-            return response
-        payload = request.payload if request.HasField("payload") else None
         rate = request.rate_per_second
         timed = [(item_id, index * 1000 // rate if rate else 0) for index, item_id in enumerate(waiting)]
+        if request.dry_run:
+            fit = await fitting(self._store, selection, timed, response, change) if change else timed
+            response.replayed_count = len(fit)
+            return response
         for start in range(0, len(timed), _ACT):
             batch = timed[start : start + _ACT]
-            await put_back(self._store, selection, batch, response, payload)
+            await put_back(self._store, selection, batch, response, change)
         return response
 
     @unary

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bloge.remote_workers.errors import RemoteWorkersError
 from bloge.remote_workers.status import to_status
 from bloge.remote_workers.v1 import ops_service_pb2 as pb
 from bloge.remote_workers.v1 import work_item_pb2
@@ -122,13 +123,20 @@ def refuse(
     item_id: str,
     acted: Acted,
 ) -> None:
+    """Note in a reply that a dead letter was left alone by the store, and why."""
+    ref = work_item_pb2.WorkItemRef(namespace=selection.namespace, worker_topic=selection.worker_topic, item_id=item_id)
+    note(response, ref, items.refusal(ref, acted))
+
+
+def note(
+    response: pb.ReplayDeadLettersResponse | pb.DiscardDeadLettersResponse,
+    ref: work_item_pb2.WorkItemRef,
+    error: RemoteWorkersError,
+) -> None:
     """Note in a reply that a dead letter was left alone, and why."""
     response.refused_count += 1
     if len(response.refusals) < _REFUSALS_TOLD:
-        ref = work_item_pb2.WorkItemRef(
-            namespace=selection.namespace, worker_topic=selection.worker_topic, item_id=item_id
-        )
-        response.refusals.add(item=ref, error=to_status(items.refusal(ref, acted)))
+        response.refusals.add(item=ref, error=to_status(error))
 
 
 def matches(stored: StoredItem, criteria: pb.DeadLetterFilter) -> bool:

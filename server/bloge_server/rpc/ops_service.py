@@ -28,7 +28,7 @@ class OpsService(TopicOps, ItemOps, DeadLetterLists, DeadLetterOps, DeadLetterSt
         TopicOps.__init__(self, store)
         ItemOps.__init__(self, store)
         DeadLetterLists.__init__(self, store)
-        DeadLetterSteps.__init__(self, store)
+        DeadLetterSteps.__init__(self, store, max_payload_bytes)
         DeadLetterOps.__init__(self, store, max_payload_bytes)
         WorkerOps.__init__(self, store)
         JournalOps.__init__(self, feed)

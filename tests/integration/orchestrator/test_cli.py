@@ -310,6 +310,24 @@ async def test_a_replay_may_bring_a_new_payload(
     assert result.outputs["far"] == {"input": {"mended": True}}
 
 
+async def test_a_replay_may_patch_the_payloads_of_all_that_match(
+    server_address: str, namespace: str, worker: UnaryWorker, bloge: Bloge
+) -> None:
+    """Of this one only what the patch names."""
+
+    async def act(item_id: str) -> None:
+        refused = await in_thread(bloge, "replay", item_id, "--payload", "{}", "--patch", "{}")
+        assert "give one of them" in refused.stderr
+        await in_thread(bloge, "replay", "--operator", "Far", "--patch", '{"mended":true}')
+        lease = await asyncio.to_thread(worker.claim)
+        payload = json.loads(lease.spec.payload)
+        assert payload["operatorRef"] == "Far"
+        await asyncio.to_thread(worker.complete, lease, payload["mended"])
+
+    result = await with_dead_letter(server_address, namespace, worker, act)
+    assert result.outputs["far"] is True
+
+
 async def test_what_is_no_dead_letter_is_told(server_address: str, namespace: str, bloge: Bloge) -> None:
     """Nothing happens, and the command ends with 1."""
     async with ControlPlane(server_address) as control_plane:

@@ -188,7 +188,7 @@ def test_a_dry_run_changes_nothing(wire: Wire) -> None:
     assert listed(wire) == [["a", "b"]]
 
 
-def test_a_replay_may_patch_the_payload(wire: Wire) -> None:
+def test_a_replay_may_bring_another_payload(wire: Wire) -> None:
     """Of exactly one item."""
     bury(wire, "a", payload=b"bad")
     replay(wire, item_ids=["a"], payload=b"good")
@@ -200,12 +200,45 @@ def test_a_replay_may_patch_the_payload(wire: Wire) -> None:
         assert [each.field for each in told[0].fields] == ["payload"]
 
 
-def test_a_patched_payload_has_the_same_limit(wire: Wire) -> None:
+def test_another_payload_has_the_same_limit(wire: Wire) -> None:
     """The refusal tells both sizes."""
     bury(wire, "a")
     with refused() as told:
         replay(wire, item_ids=["a"], payload=b"x" * 1_048_577)
     assert told[0].reason is Reason.TOO_LARGE
+
+
+def test_a_patch_changes_the_payload_of_each(wire: Wire) -> None:
+    """Whatever else it holds stays; what the patch does not fit is refused, and a dry run says so before."""
+    bury(wire, "a", payload=b'{"size":1,"color":"red"}')
+    bury(wire, "b", payload=b'{"size":2}')
+    bury(wire, "c", payload=b"no json")
+    request: dict[str, Any] = {"error_type": "Boom", "payload_patch": b'{"size":7,"color":null}'}
+    dry = replay(wire, **request, dry_run=True)
+    assert (dry.replayed_count, refusals(dry)) == (2, {"c": Reason.INVALID_FIELD})
+    assert listed(wire) == [["a", "b", "c"]]
+    done = replay(wire, **request)
+    assert (done.replayed_count, refusals(done)) == (2, {"c": Reason.INVALID_FIELD})
+    assert [wire.get(item_id).spec.payload for item_id in "abc"] == [b'{"size":7}', b'{"size":7}', b"no json"]
+    assert listed(wire) == [["c"]]
+
+
+def test_a_patch_must_leave_payloads_small_enough(wire: Wire) -> None:
+    """The item is refused, and stays as it was."""
+    bury(wire, "a", payload=b'{"kept":"%s"}' % (b"x" * 600_000))
+    done = replay(wire, item_ids=["a"], payload_patch=b'{"more":"%s"}' % (b"y" * 600_000))
+    assert refusals(done) == {"a": Reason.TOO_LARGE}
+    assert listed(wire) == [["a"]]
+
+
+@pytest.mark.parametrize("wrong", [{"payload_patch": b"{"}, {"payload_patch": b"{}", "payload": b"{}"}])
+def test_a_patch_is_json_and_comes_alone(wire: Wire, wrong: dict[str, bytes]) -> None:
+    """The refusal names the field, and nothing is replayed."""
+    bury(wire, "a")
+    with refused() as told:
+        replay(wire, item_ids=["a"], **wrong)
+    assert [each.field for each in told[0].fields] == ["payload_patch"]
+    assert listed(wire) == [["a"]]
 
 
 def test_a_replay_can_be_spread(wire: Wire) -> None:

@@ -1079,6 +1079,7 @@ class ReplayDeadLettersRequest(_message.Message):
     RATE_PER_SECOND_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
+    PAYLOAD_PATCH_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Optional. Empty means `default`."""
     worker_topic: _builtins.str
@@ -1091,6 +1092,10 @@ class ReplayDeadLettersRequest(_message.Message):
     """Optional. Spread the items at this rate, items a second, 1 to 10,000. Empty means all at once."""
     payload: _builtins.bytes
     """Optional. A new payload; only with exactly one item id in the filter."""
+    payload_patch: _builtins.bytes
+    """Optional. A JSON merge patch (RFC 7396) for the payload of each item that is replayed; not together with `payload`. An
+    item that it does not fit is refused and left alone. Empty means no change.
+    """
     @_builtins.property
     def filter(self) -> Global___DeadLetterFilter:
         """Required. At least one criterion: replaying everything by an empty filter is refused."""
@@ -1110,10 +1115,11 @@ class ReplayDeadLettersRequest(_message.Message):
         rate_per_second: _builtins.int = ...,
         payload: _builtins.bytes | None = ...,
         action: Global___Action | None = ...,
+        payload_patch: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_payload", b"_payload", "action", b"action", "filter", b"filter", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payload", b"_payload", "action", b"action", "dry_run", b"dry_run", "filter", b"filter", "max_items", b"max_items", "namespace", b"namespace", "payload", b"payload", "rate_per_second", b"rate_per_second", "worker_topic", b"worker_topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payload", b"_payload", "action", b"action", "dry_run", b"dry_run", "filter", b"filter", "max_items", b"max_items", "namespace", b"namespace", "payload", b"payload", "payload_patch", b"payload_patch", "rate_per_second", b"rate_per_second", "worker_topic", b"worker_topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__payload: _TypeAlias = _typing.Literal["payload"]  # noqa: Y015
     _WhichOneofArgType__payload: _TypeAlias = _typing.Literal["_payload", b"_payload"]  # noqa: Y015
@@ -1167,7 +1173,9 @@ class DeadLetterRefusal(_message.Message):
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why: NOT_FOUND, or WRONG_STATUS when it has an outcome or is no dead letter."""
+        """Why: NOT_FOUND; WRONG_STATUS when it has an outcome or is no dead letter; INVALID_FIELD when its payload is no JSON that
+        could be patched, TOO_LARGE when the patched one is too large.
+        """
 
     def __init__(
         self,
