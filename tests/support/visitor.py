@@ -36,6 +36,7 @@ class PageSeen(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self._words: list[str] = []
         self._inside: list[str] = []
+        self._textarea = ""
         self.feed(response.text)
         self.text = re.sub(r"\s+", " ", " ".join(self._words)).strip()
 
@@ -49,6 +50,8 @@ class PageSeen(HTMLParser):
             self.links.append(told["href"])
         if tag == "form":
             self.forms.append(FormSeen(told.get("method", "get"), told.get("action", "")))
+        if tag == "textarea":
+            self._textarea = told["name"]
         if tag in {"input", "textarea", "select"} and self.forms and "name" in told:
             self.forms[-1].fields[told["name"]] = told.get("value", "")
 
@@ -62,7 +65,7 @@ class PageSeen(HTMLParser):
         if not {"style", "script", "title"} & set(self._inside):
             self._words.append(data)
         if self._inside and self._inside[-1] == "textarea" and self.forms:
-            self.forms[-1].fields["payload"] = data
+            self.forms[-1].fields[self._textarea] = data
 
     def form(self, ending: str) -> FormSeen:
         """Return the form that leads to an address which ends so."""

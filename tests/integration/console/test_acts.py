@@ -143,6 +143,31 @@ def test_chosen_dead_letters_are_replayed(visitor: Visitor, bury: Bury, wire: Wi
     assert (wire.status("a"), wire.status("b"), wire.topic("other").ready_count) == ("READY", "DEAD_LETTER", 1)
 
 
+def test_chosen_dead_letters_are_replayed_with_a_patch(visitor: Visitor, bury: Bury, wire: Wire) -> None:
+    """What changes is shown before; what cannot be patched is said, and left alone."""
+    bury("a", payload=b'{"size":1,"color":"red"}')
+    bury("b", payload=b"no json")
+    chosen, patch = [f"{TOPIC}:a", f"{TOPIC}:b"], '{"size": 7}'
+    page = act(visitor, "/dead-letters", "/act", item=chosen, patch=patch, verb="preview")
+    assert '- "size": 1, + "size": 7,' in page.text
+    assert "Its payload is no JSON" in page.text
+    assert [wire.status(item_id) for item_id in "ab"] == ["DEAD_LETTER"] * 2
+    form = page.form("/act")
+    assert form.fields["patch"] == patch
+    told = visitor.send(form, item=chosen, reason="the size was wrong", verb="replay")
+    assert "1 dead letter replayed, 1 refused." in told.text
+    assert wire.get("a").spec.payload == b'{"size":7,"color":"red"}'
+
+
+@pytest.mark.parametrize("verb", ["preview", "replay"])
+def test_a_patch_that_is_no_json_changes_nothing(visitor: Visitor, bury: Bury, wire: Wire, verb: str) -> None:
+    """The page says what is wrong with it."""
+    bury("a")
+    page = act(visitor, "/dead-letters", "/act", item=[f"{TOPIC}:a"], patch="{", verb=verb)
+    assert (page.status, "patch must be JSON" in page.text) == (400, True)
+    assert wire.status("a") == "DEAD_LETTER"
+
+
 def test_chosen_dead_letters_are_discarded(visitor: Visitor, bury: Bury, wire: Wire) -> None:
     """Only they."""
     bury("a", "b")

@@ -51,6 +51,21 @@ def test_all_that_match_are_replayed(visitor: Visitor, bury: Bury, wire: Wire) -
     assert "the model is back" in told
 
 
+def test_all_that_match_are_patched(visitor: Visitor, bury: Bury, wire: Wire) -> None:
+    """The first of them are shown before; the page leads to the same act, with its filter and pace."""
+    bury(*(f"i{index}" for index in range(5)), payload=b'{"size":1}')
+    bury("x", kind="Other", payload=b'{"size":1}')
+    form = visitor.see("/dead-letters/all/counted", error="Boom").form("/all")
+    shown = visitor.send(form, verb="preview", patch='{"size": 7}')
+    assert shown.text.count('- "size": 1 + "size": 7') == 3
+    assert wire.topic().dead_letter_count == 6
+    text = ended(visitor, visitor.send(shown.form("/all"), verb="replay", reason="the size was wrong"))
+    assert "finished 5 of 5 dead letters" in text
+    assert wire.topic().dead_letter_count == 1
+    assert {wire.get(f"i{index}").spec.payload for index in range(5)} == {b'{"size":7}'}
+    assert wire.get("x").spec.payload == b'{"size":1}'
+
+
 def test_everything_is_discarded_in_every_topic(visitor: Visitor, bury: Bury, wire: Wire) -> None:
     """Without a filter: the whole namespace."""
     bury("a", "b")

@@ -1,6 +1,7 @@
 """All dead letters that match a filter: counted first, then replayed or discarded at a pace, in the background."""
 
 from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.dead_letter_filter import LetterFilter
 from bloge_server.http.console.dry_run import dry_run
 from bloge_server.http.console.forms import Form, invalid, posted
+from bloge_server.http.console.patching import PatchPages, patch_of
 from bloge_server.http.console.runs import Runs, Step
 from bloge_server.http.console.site import Site, namespace_of, see
 
@@ -20,6 +22,15 @@ _STEP = 100
 _STEPS_A_SECOND = 5
 _EVER = 253_402_300_799
 """The last second of the year 9999: a criterion that all dead letters meet, for acts need one."""
+
+
+class _Meant(NamedTuple):
+    """Which dead letters an act means, and what it does."""
+
+    namespace: str
+    chosen: LetterFilter
+    action: ops.Action
+    patch: bytes
 
 
 class BulkPages:
@@ -35,6 +46,7 @@ class BulkPages:
         self._site = site
         self._calls = calls
         self._runs = runs
+        self._patches = PatchPages(site, calls)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -67,11 +79,16 @@ class BulkPages:
     async def _begin(self, request: Request, namespace: str) -> Response:
         form = await posted(request)
         chosen = LetterFilter.parse(form.values())
+        if form.text("verb") == "preview":
+            first = ops.ListDeadLettersRequest(namespace=namespace, worker_topic=chosen.topic, filter=chosen.criteria())
+            refs = [each.item for each in (await self._calls.ListDeadLetters(first)).items]
+            return await self._patches.show(request, form, ("dead-letters", "all"), refs, is_paced=True)
         verb, action, rate, most = form.text("verb"), form.action(), form.rate(), _most(form)
         if verb not in {"replay", "discard"}:
             raise invalid("verb", "must be replay or discard")
         dry = await dry_run(self._calls, namespace, chosen)
-        steps = self._steps(verb, (namespace, chosen), action, dry.topics, (_step_items(rate), most))
+        meant = _Meant(namespace, chosen, action, patch_of(form) if verb == "replay" else b"")
+        steps = self._steps(verb, meant, dry.topics, (_step_items(rate), most))
         title = "Replay of dead letters" if verb == "replay" else "Discard of dead letters"
         total = 0 if dry.is_cut else dry.total
         total = min(total, most) if most and total else total
@@ -81,8 +98,7 @@ class BulkPages:
     async def _steps(
         self,
         verb: str,
-        meant: tuple[str, LetterFilter],
-        action: ops.Action,
+        meant: _Meant,
         topics: tuple[str, ...],
         bounds: tuple[int, int],
     ) -> AsyncIterator[Step]:
@@ -90,8 +106,7 @@ class BulkPages:
 
         Args:
             verb: `replay` or `discard`.
-            meant: namespace, and which dead letters.
-            action: who does it, and why.
+            meant: which dead letters, and what is done with them.
             topics: that have some.
             bounds: most items of a step, and altogether (0: all).
         """
@@ -100,23 +115,29 @@ class BulkPages:
         for topic in topics:
             if left <= 0:
                 return
-            async for step in self._topic_steps(verb, meant, action, (topic, size, left)):
+            async for step in self._topic_steps(verb, meant, (topic, size, left)):
                 left -= step.done + step.refused
                 yield step
 
-    async def _topic_steps(
-        self, verb: str, meant: tuple[str, LetterFilter], action: ops.Action, part: tuple[str, int, int]
-    ) -> AsyncIterator[Step]:
+    async def _topic_steps(self, verb: str, meant: _Meant, part: tuple[str, int, int]) -> AsyncIterator[Step]:
         topic, size, most = part
-        criteria = meant[1].criteria()
+        criteria = meant.chosen.criteria()
         if criteria == ops.DeadLetterFilter():
             criteria.dead_letter_time_until.FromSeconds(_EVER)
         if verb == "replay":
-            asked = ops.ReplayDeadLettersRequest(namespace=meant[0], worker_topic=topic, filter=criteria, action=action)
+            asked = ops.ReplayDeadLettersRequest(
+                namespace=meant.namespace,
+                worker_topic=topic,
+                filter=criteria,
+                action=meant.action,
+                payload_patch=meant.patch,
+            )
             async for reply in self._calls.replay_in_steps(asked, size, most):
                 yield Step(reply.replayed_count, reply.refused_count, _told(reply.refusals))
             return
-        dropping = ops.DiscardDeadLettersRequest(namespace=meant[0], worker_topic=topic, filter=criteria, action=action)
+        dropping = ops.DiscardDeadLettersRequest(
+            namespace=meant.namespace, worker_topic=topic, filter=criteria, action=meant.action
+        )
         async for dropped in self._calls.discard_in_steps(dropping, size, most):
             yield Step(dropped.discarded_count, dropped.refused_count, _told(dropped.refusals))
 

@@ -9,11 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
+from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.http.console import shown
 from bloge_server.http.console.calls import Calls
 from bloge_server.http.console.dead_letter_filter import REASONS, LetterFilter
 from bloge_server.http.console.forms import invalid, posted
 from bloge_server.http.console.items_shown import ListedItem
+from bloge_server.http.console.patching import PatchPages, patch_of
 from bloge_server.http.console.site import Site, namespace_of, page_after, see
 
 _PAGE = 50
@@ -40,6 +42,7 @@ class DeadLetterPages:
     def __init__(self, site: Site, calls: Calls) -> None:
         self._site = site
         self._calls = calls
+        self._patches = PatchPages(site, calls)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -93,24 +96,29 @@ class DeadLetterPages:
         """Replay or discard those that are chosen."""
         form = await posted(request)
         by_topic: defaultdict[str, list[str]] = defaultdict(list)
-        for each in form.texts("item"):
-            topic, _, item_id = each.partition(":")
+        chosen = [each.partition(":")[::2] for each in form.texts("item")]
+        for topic, item_id in chosen:
             by_topic[topic].append(item_id)
         if not by_topic:
             raise invalid("item", "is empty: choose at least one dead letter")
-        act = self._replay if form.text("verb") == "replay" else self._discard
+        namespace, patch = namespace_of(request), patch_of(form)
+        if form.text("verb") == "preview":
+            refs = [pb.WorkItemRef(namespace=namespace, worker_topic=topic, item_id=each) for topic, each in chosen]
+            return await self._patches.show(request, form, ("dead-letters", "act"), refs, is_paced=False)
         done = refused = 0
         for topic, item_ids in by_topic.items():
-            step = await act(namespace_of(request), topic, item_ids, form.action())
+            where = (namespace, topic, item_ids, form.action())
+            step = await (self._replay(*where, patch) if form.text("verb") == "replay" else self._discard(*where))
             done, refused = done + step[0], refused + step[1]
         return see(request, "dead-letters", did=form.text("verb"), n=done, refused=refused or "")
 
-    async def _replay(self, namespace: str, topic: str, ids: list[str], action: ops.Action) -> tuple[int, int]:
-        reply = await self._calls.ReplayDeadLetters(
-            ops.ReplayDeadLettersRequest(
-                namespace=namespace, worker_topic=topic, filter=ops.DeadLetterFilter(item_ids=ids), action=action
-            )
-        )
+    async def _replay(
+        self, namespace: str, topic: str, ids: list[str], action: ops.Action, patch: bytes
+    ) -> tuple[int, int]:
+        asked = ops.ReplayDeadLettersRequest(namespace=namespace, worker_topic=topic, action=action)
+        asked.filter.item_ids.extend(ids)
+        asked.payload_patch = patch
+        reply = await self._calls.ReplayDeadLetters(asked)
         return reply.replayed_count, reply.refused_count
 
     async def _discard(self, namespace: str, topic: str, ids: list[str], action: ops.Action) -> tuple[int, int]:

@@ -34,6 +34,11 @@ class Form:
         """Return every value of a field."""
         return [value for key, value in self._pairs if key == name]
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every field with its value, in order."""
+        return self._pairs
+
     def values(self) -> Mapping[str, str]:
         """Return the fields by name, the last of each."""
         return dict(self._pairs)
