@@ -48,6 +48,25 @@ def test_a_dead_letter_is_found_read_mended_and_replayed(worker: None, browser: 
     assert browser.problems() == []
 
 
+def test_chosen_dead_letters_are_mended_by_a_patch(worker: None, browser: Browser, wire: Wire) -> None:
+    """What it changes is shown first; then the worker gets what it can do."""
+    wire.enqueue(bill("one", guests=0), bill("two", guests=0))
+    until(lambda: wire.topic(TOPIC).dead_letter_count == 2, "the bills without guests are dead letters")
+    browser.open("/dead-letters", namespace=wire.namespace)
+    browser.one("input[data-all=item]").click()
+    browser.one("textarea[name=patch]").send_keys('{"input": {"guests": 2}}')
+    browser.one("button[value=preview]").click()
+    browser.see('-    "guests": 0', ".diff")
+    browser.see('+    "guests": 2', ".diff")
+    assert browser.problems() == []
+    browser.fill(reason="guests were not counted")
+    browser.one("button[value=replay]").click()
+    browser.see("2 dead letters replayed.")
+    done = lambda: all(wire.get(each, TOPIC).HasField("outcome") for each in ("one", "two"))  # noqa: E731 - two items
+    until(done, "the worker has done both")
+    assert browser.problems() == []
+
+
 def test_a_suspended_execution_is_brought_to_its_end(
     worker: None, browser: Browser, wire: Wire, server: ServerProcess
 ) -> None:
