@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,46 +19,51 @@ _IDLE_TOPICS = 10
 _LOG_ERROR = 40
 
 Record = dict[str, Any]
-Measure = Callable[[bool], AsyncIterator[Record]]
-"""Measures with the sizes of a smoke run, or with real ones."""
 
 
-async def _backlog(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001 - all have this one argument
+class Measure(Protocol):
+    """Measures something of ours."""
+
+    def __call__(self, *, smoke: bool) -> AsyncIterator[Record]:
+        """Yield results, with tiny sizes or real ones."""
+
+
+async def _backlog(*, smoke: bool) -> AsyncIterator[Record]:
     sizes, items, rounds = ((1_000, 5_000), 500, 1) if smoke else ((1_000, 100_000, 1_000_000), 5_000, 3)
     for _ in range(rounds):
         for record in await backlog.measure(sizes, items):
             yield record
 
 
-async def _history(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _history(*, smoke: bool) -> AsyncIterator[Record]:
     yield await (history.measure(2_000, 500) if smoke else history.measure(1_000_000, 5_000))
 
 
-async def _unary(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _unary(*, smoke: bool) -> AsyncIterator[Record]:
     for record in await (unary.measure(1, 0.5) if smoke else unary.measure(3, 3.0)):
         yield record
 
 
-async def _idle(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _idle(*, smoke: bool) -> AsyncIterator[Record]:
     yield holding.measure(0, 1.0 if smoke else 20.0)
 
 
-async def _holding(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _holding(*, smoke: bool) -> AsyncIterator[Record]:
     yield holding.measure(200, 1.0) if smoke else holding.measure(10_000, 30.0)
 
 
-async def _ways(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _ways(*, smoke: bool) -> AsyncIterator[Record]:
     async for record in ways.measure(600 if smoke else 30_000):
         yield record
 
 
-async def _streams(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _streams(*, smoke: bool) -> AsyncIterator[Record]:
     count, seconds = (20, 1.0) if smoke else (1_000, 30.0)
     with _server() as server:
         yield asdict(await streams.measure(server, count, _IDLE_TOPICS, seconds))
 
 
-async def _cancel(smoke: bool) -> AsyncIterator[Record]:  # noqa: FBT001
+async def _cancel(*, smoke: bool) -> AsyncIterator[Record]:
     with _server() as server:
         for result in await cancel.measure(server.address, 10 if smoke else 500):
             yield asdict(result)
@@ -102,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _measure(names: Iterable[str], out: Path, *, smoke: bool) -> None:
     """Take one measure after the other, in one loop: gRPC does not survive the end of one."""
     for name in names:
-        async for record in _MEASURES[name](smoke):
+        async for record in _MEASURES[name](smoke=smoke):
             results.append(out, {"kind": "scale", "measure": name, **record})
             print(f"{name}: {record}", flush=True)
 
