@@ -6,7 +6,6 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 import structlog
-from google.protobuf.descriptor import ServiceDescriptor
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.status import CODES, DETAILS_KEY, to_status
@@ -104,26 +103,6 @@ def stream_response(
             await refuse_unforeseen(context, method.__qualname__, error, request)
 
     return call
-
-
-def completes(service: ServiceDescriptor) -> Callable[[type[_Service]], type[_Service]]:
-    """Give a servicer every method of its service that it does not define: it answers NOT_IMPLEMENTED."""
-
-    def complete(servicer: type[_Service]) -> type[_Service]:
-        for method in service.methods:
-            if not hasattr(servicer, method.name):
-                setattr(servicer, method.name, _not_implemented(f"{service.name}.{method.name}"))
-        return servicer
-
-    return complete
-
-
-def _not_implemented(name: str) -> Callable[[object, object, _Context], Awaitable[NoReturn]]:
-    async def method(self: object, request: object) -> NoReturn:  # noqa: ARG001 - a servicer's signature
-        message = f"{name} is part of the contract, but this release does not offer it yet"
-        raise RemoteWorkersError(Reason.NOT_IMPLEMENTED, message)
-
-    return unary(method)
 
 
 class InProcess:

@@ -1,8 +1,7 @@
 """`OpsService`: what people and their tools ask and do."""
 
-from bloge.remote_workers.v1 import ops_service_pb2
+from bloge.remote_workers.v1 import ops_service_pb2_grpc
 from bloge_server.rpc.action_ops import ActionOps
-from bloge_server.rpc.boundary import completes
 from bloge_server.rpc.dead_letter_acts import DeadLetterSteps
 from bloge_server.rpc.dead_letter_lists import DeadLetterLists
 from bloge_server.rpc.dead_letter_ops import DeadLetterOps
@@ -14,8 +13,17 @@ from bloge_server.services.event_feed import EventFeed
 from bloge_server.store.redis_store import RedisStore
 
 
-@completes(ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"])
-class OpsService(TopicOps, ItemOps, DeadLetterLists, DeadLetterOps, DeadLetterSteps, WorkerOps, JournalOps, ActionOps):
+class OpsService(
+    TopicOps,
+    ItemOps,
+    DeadLetterLists,
+    DeadLetterOps,
+    DeadLetterSteps,
+    WorkerOps,
+    JournalOps,
+    ActionOps,
+    ops_service_pb2_grpc.OpsServiceServicer,
+):
     """Topics, items, dead letters, workers, what happens, and what people did.
 
     Args:

@@ -1,7 +1,5 @@
 """The gRPC server: services, health, reflection, and the address it may listen on."""
 
-from typing import cast
-
 import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
@@ -64,9 +62,7 @@ def build(
     worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(worker, server)
     work_item_service_pb2_grpc.add_WorkItemServiceServicer_to_server(work_item, server)
     execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(execution, server)
-    # `completes` gives it the methods that it does not define, which a type checker cannot see.
-    operations = cast("ops_service_pb2_grpc.OpsServiceServicer", ops)
-    ops_service_pb2_grpc.add_OpsServiceServicer_to_server(operations, server)
+    ops_service_pb2_grpc.add_OpsServiceServicer_to_server(ops, server)
     health = health_aio.HealthServicer()
     add_HealthServicer_to_server(health, server)
     reflected = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)

@@ -1,7 +1,6 @@
 """What every gRPC client can rely on: health, reflection, readable refusals."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,12 +14,10 @@ from bloge.remote_workers.errors import Reason
 from bloge.remote_workers.status import DETAILS_KEY, from_rpc_error
 from bloge.remote_workers.v1 import (
     execution_service_pb2,
-    execution_service_pb2_grpc,
     ops_service_pb2,
     work_item_service_pb2,
     worker_service_pb2,
 )
-from bloge_server.rpc.boundary import completes
 from support.wire import PATIENCE, Wire
 
 PACKAGE = "bloge.remote_workers.v1"
@@ -70,28 +67,6 @@ def test_reflection_describes_each_service(wire: Wire, service: str) -> None:
         assert reflect(wire, file_by_filename=name).file_descriptor_response.file_descriptor_proto
 
 
-async def test_calls_that_are_not_offered_say_so(tmp_path: Path) -> None:
-    """UNIMPLEMENTED with our reason, so that a client can tell it from a wrong address."""
-
-    @completes(execution_service_pb2.DESCRIPTOR.services_by_name["ExecutionService"])
-    class Nothing:
-        """Offers none of its methods."""
-
-    server = grpc.aio.server()
-    execution_service_pb2_grpc.add_ExecutionServiceServicer_to_server(Nothing(), server)  # type: ignore[arg-type]  # it has every method
-    server.add_insecure_port(f"unix:{tmp_path}/s.sock")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"unix:{tmp_path}/s.sock") as channel:
-        executions = execution_service_pb2_grpc.ExecutionServiceStub(channel)
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await executions.Get(execution_service_pb2.ExecutionServiceGetRequest(execution_id="e"), timeout=PATIENCE)
-    await server.stop(0)
-    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    told = from_rpc_error(raised.value)
-    assert told.reason is Reason.NOT_IMPLEMENTED
-    assert "ExecutionService.Get" in told.message
-
-
 @pytest.mark.parametrize("file", [worker_service_pb2, work_item_service_pb2, ops_service_pb2, execution_service_pb2])
 def test_every_method_answers_for_itself(wire: Wire, file: Any) -> None:
     """An empty request is refused by our own word, or carried out; no method of the contract falls through."""
@@ -101,7 +76,6 @@ def test_every_method_answers_for_itself(wire: Wire, file: Any) -> None:
             call = _caller(wire.channel, path, method)
             expected = {
                 None,
-                Reason.NOT_IMPLEMENTED,
                 Reason.INVALID_FIELD,
                 Reason.INVALID_TOKEN,
                 Reason.PROTOCOL_VIOLATION,
