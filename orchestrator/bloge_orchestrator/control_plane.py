@@ -1,7 +1,7 @@
 """The asynchronous client of the server."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from random import Random
@@ -16,6 +16,7 @@ from bloge.remote_workers.status import from_rpc_error, from_status
 from bloge.remote_workers.v1 import ops_service_pb2 as ops
 from bloge.remote_workers.v1 import ops_service_pb2_grpc, work_item_pb2, work_item_service_pb2_grpc
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
+from bloge_orchestrator.batches import batches
 from bloge_orchestrator.errors import InvalidAddressError
 from bloge_orchestrator.execution_client import ExecutionClient
 from bloge_orchestrator.operations_client import OperationsClient
@@ -142,7 +143,11 @@ class ControlPlane:
             answer is STORE_UNAVAILABLE.
 
         """
-        return [refusal for batch in _batches(items) for refusal in await self._enqueues(namespace, batch)]
+        return [
+            refusal
+            for batch in batches(items, MOST_ITEMS, MOST_BYTES)
+            for refusal in await self._enqueues(namespace, batch)
+        ]
 
     async def _try_batch(self, namespace: str, batch: _Specs) -> list[RemoteWorkersError | None]:
         request = pb.EnqueueRequest(namespace=namespace, items=batch)
@@ -236,18 +241,3 @@ class ControlPlane:
 
     def _told(self) -> AbstractContextManager[None]:
         return told(self.address)
-
-
-def _batches(items: _Specs) -> Iterator[list[work_item_pb2.WorkItemSpec]]:
-    """Cut items into requests that are small enough; an item that is too large alone is for the server to refuse."""
-    batch: list[work_item_pb2.WorkItemSpec] = []
-    size = 0
-    for item in items:
-        weight = item.ByteSize()
-        if batch and (len(batch) == MOST_ITEMS or size + weight > MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += weight
-    if batch:
-        yield batch

@@ -1,7 +1,7 @@
 """Where the events of an execution are recorded, and how they travel."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from bloge.remote_workers.v1 import execution_service_pb2 as pb
@@ -54,18 +54,3 @@ def from_message(message: pb.JournalEvent) -> Event:
             "data": data,
         }
     )
-
-
-def batches(messages: Iterable[pb.JournalEvent]) -> Iterator[list[pb.JournalEvent]]:
-    """Cut events into appends that are small enough."""
-    batch: list[pb.JournalEvent] = []
-    size = 0
-    for message in messages:
-        weight = message.ByteSize()
-        if batch and (len(batch) == BATCH_EVENTS or size + weight > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(message)
-        size += weight
-    if batch:
-        yield batch

@@ -8,9 +8,10 @@ from random import Random
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.v1 import execution_service_pb2 as pb
+from bloge_orchestrator.batches import batches
 from bloge_orchestrator.errors import FencedOffError
 from bloge_orchestrator.execution.events import Event
-from bloge_orchestrator.execution.journal import batches, from_message, to_message
+from bloge_orchestrator.execution.journal import BATCH_BYTES, BATCH_EVENTS, from_message, to_message
 from bloge_orchestrator.execution.state import ExecutionState, fold
 from bloge_orchestrator.execution_client import ExecutionClient
 from bloge_orchestrator.patience import Patience
@@ -93,7 +94,7 @@ class RemoteJournal:
 
         """
         first = events[0].sequence
-        for batch in batches(map(to_message, events)):
+        for batch in batches(map(to_message, events), BATCH_EVENTS, BATCH_BYTES):
             await self._append(first, batch)
             first += len(batch)
 

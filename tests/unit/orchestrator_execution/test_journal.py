@@ -5,8 +5,9 @@ import json
 import pytest
 
 from bloge.remote_workers.v1 import execution_service_pb2 as pb
+from bloge_orchestrator.batches import batches
 from bloge_orchestrator.execution.events import Event, EventError, GraphCancelled, NodeCompleted, NodeSuspended
-from bloge_orchestrator.execution.journal import BATCH_EVENTS, batches, from_message, to_message
+from bloge_orchestrator.execution.journal import BATCH_BYTES, BATCH_EVENTS, from_message, to_message
 from support.executions import Simulation, compiled, remote
 
 
@@ -63,7 +64,7 @@ def test_appends_are_bounded_by_number_and_size() -> None:
 
     def cut(*sizes: int) -> list[int]:
         events = [pb.JournalEvent(type="A", data=bytes(size)) for size in sizes]
-        return [len(batch) for batch in batches(events)]
+        return [len(batch) for batch in batches(events, BATCH_EVENTS, BATCH_BYTES)]
 
     assert cut(*[10] * (2 * BATCH_EVENTS + 1)) == [BATCH_EVENTS, BATCH_EVENTS, 1]
     assert cut(1_000_000, 1_000_000, 1_000_000, 2_900_000, 10) == [2, 1, 1, 1]
