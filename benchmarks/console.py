@@ -72,10 +72,11 @@ class Filler:
         self._workers = WorkerServiceStub(channel)
 
     def fill(self, total: int) -> None:
-        """Put that many items in."""
-        for number in range(_TOPICS):
+        """Put that many items in, some in the hands of a worker."""
+        topics = [f"topic-{number}" for number in range(_TOPICS)]
+        self._workers.Register(workers.RegisterRequest(worker_id=_WORKER, worker_topics=topics))
+        for number, topic in enumerate(topics):
             share = total // 2 if number == 0 else total // 2 // (_TOPICS - 1)
-            topic = f"topic-{number}"
             for start in range(0, share, _BATCH):
                 self._enqueue(topic, [f"{number}-{index}" for index in range(start, min(share, start + _BATCH))])
             for start in range(0, share // _PART, _BATCH):

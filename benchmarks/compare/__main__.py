@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import hardware, results
-from benchmarks.compare.brokers import REDIS
 from benchmarks.compare.rounds import alone, turns
-from benchmarks.compare.systems import SYSTEMS, System
+from benchmarks.compare.systems import REDIS, SYSTEMS, System
 from benchmarks.compare.visit import FULL, SMOKE, Visit, visit
 from benchmarks.svg import number
 
@@ -46,10 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _chosen(names: Sequence[str]) -> list[System]:
     """Return ours, and those peers that were named, or that are installed; say which are left out."""
     for system in SYSTEMS:
-        if not system.is_installed:
-            how = f"python -m benchmarks.peers.install {system.name}"
-            print(f"{system.title}: left out; '{how}' installs it", flush=True)
-    return [each for each in SYSTEMS if each.is_installed and (not names or each.is_ours or each.name in names)]
+        if system.missing:
+            print(f"{system.title}: left out; '{system.missing}' installs what it needs", flush=True)
+    return [each for each in SYSTEMS if not each.missing and (not names or each.is_ours or each.name in names)]
 
 
 def _line(found: Visit) -> str:

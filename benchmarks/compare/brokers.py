@@ -18,11 +18,10 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as NotThere
 from redis.retry import Retry
 
-from benchmarks.compare.systems import Broker
+from benchmarks.compare.systems import REDIS, Broker
 from benchmarks.peers import install
 from benchmarks.processes import Server, stop
 
-REDIS = "redis-server"
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 

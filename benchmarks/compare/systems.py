@@ -1,5 +1,6 @@
 """The systems that are compared, with the best settings that were found for each."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from benchmarks.peers import install
 
 Broker = Literal["bloge-embedded", "bloge-redis", "redis", "nats", "temporal"]
 OURS = "bloge"
+REDIS = "redis-server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,13 @@ class System:
         return self.name.startswith(OURS)
 
     @property
-    def is_installed(self) -> bool:
-        """True if its environment has been made."""
-        return self.is_ours or install.marker(self.name).exists()
+    def missing(self) -> str:
+        """The command that installs what is not there of it; empty if all is."""
+        if not self.is_ours and not install.marker(self.name).exists():
+            return f"python -m benchmarks.peers.install {self.name}"
+        if self.broker in ("redis", "bloge-redis") and shutil.which(REDIS) is None:
+            return f"apt-get install {REDIS}"
+        return ""
 
 
 def _ours(name: str, title: str, broker: Broker) -> System:
@@ -49,9 +55,9 @@ def _ours(name: str, title: str, broker: Broker) -> System:
         broker,
         [sys.executable, "-m", "benchmarks.peers.bloge.worker"],
         [sys.executable, "-m", "benchmarks.peers.bloge.client"],
-        slots=500,
+        slots=1000,
         items=30_000,
-        settings="500 slots; retries, reply group, suspend deadline, heartbeats on; batches of 500, 4 calls in flight",
+        settings="1000 slots, uvloop; retries, reply group, suspend deadline, heartbeats on; 4 calls of 500 at once",
         recovery_lease=1.0,
     )
 

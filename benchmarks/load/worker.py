@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from benchmarks.load.ledger import Run
 from bloge_worker import BusinessError, WorkContext, Worker
 
@@ -83,7 +85,7 @@ def main() -> None:
     notes = os.open(options.notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for topic in options.topics:
         worker.handler(topic)(Script(notes).handle)
-    asyncio.run(_work(worker))
+    uvloop.run(_work(worker))
 
 
 async def _work(worker: Worker) -> None:

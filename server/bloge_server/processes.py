@@ -7,6 +7,7 @@ on the one store, as servers on several machines are; the kernel deals new conne
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import os
 import socket
@@ -36,6 +37,10 @@ _AGAIN_SECONDS = 1.0
 _STOP_SECONDS = 10.0
 """What a process may take to stop beyond the time in which it drains."""
 
+_OBJECTS_A_COLLECTION = 50_000
+"""After how many more objects the garbage collector looks for cycles; by default after 700. A batch of 500 items is
+thousands of objects, all of them in use: to look at each batch, and now and then at all there is, is for nothing."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -50,8 +55,16 @@ def serve(settings: Settings) -> None:
 
 
 def _run(main: Coroutine[None, None, None]) -> None:
+    _calm_collector()
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
         runner.run(main)
+
+
+def _calm_collector() -> None:
+    """Have the garbage collector look seldom, and never at what is there already: modules, which live as long as we."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_A_COLLECTION, *gc.get_threshold()[1:])
 
 
 async def _serve_alone(settings: Settings) -> None:

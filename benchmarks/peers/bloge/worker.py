@@ -1,5 +1,7 @@
 """Our worker."""
 
+import uvloop
+
 from benchmarks.peers.contract import Surroundings, handle
 from bloge_worker import Worker
 
@@ -15,7 +17,7 @@ def main() -> None:
     async def run(input: dict[str, str]) -> dict[str, str]:  # noqa: A002 - the SDK names it so
         return await handle(input["item"])
 
-    worker.run_forever()
+    uvloop.run(worker.run())
 
 
 if __name__ == "__main__":
