@@ -55,9 +55,9 @@ def _ours(name: str, title: str, broker: Broker) -> System:
         broker,
         [sys.executable, "-m", "benchmarks.peers.bloge.worker"],
         [sys.executable, "-m", "benchmarks.peers.bloge.client"],
-        slots=1000,
+        slots=2000,
         items=30_000,
-        settings="1000 slots, uvloop; retries, reply group, suspend deadline, heartbeats on; 4 calls of 500 at once",
+        settings="2000 slots, uvloop; retries, reply group, suspend deadline, heartbeats on; 4 calls of 500 at once",
         recovery_lease=1.0,
     )
 

@@ -16,7 +16,8 @@ from bloge_server.store.redis_store import RedisStore
 Source = tuple[Topic, str]
 """A topic and a reply group."""
 
-_PAGE = 100
+_PAGE = 500
+"""Outcomes read at once: as many as workers report at once, so that a batch stays one."""
 _FALLBACK_SECONDS = 1.0
 
 
