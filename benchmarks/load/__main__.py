@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join(summary(figures)))
     machine = hardware.describe()
     name = f"load-{profile.name}"
-    record = {"when": results.stamp(), "hardware": machine, "server_processes": options.server_processes}
+    record = {"kind": "load", "when": results.stamp(), "hardware": machine}
+    record |= {"server_processes": options.server_processes}
     results.append(options.json or results.FOLDER / f"{name}.jsonl", record | figures.record())
     html = options.html or results.FOLDER / f"{name}.html"
     html.write_text(page(figures, samples, machine))

@@ -17,6 +17,7 @@ from benchmarks.report.plots import plots
 PUBLISHED = results.FOLDER / "published.jsonl"
 DOCS = Path(__file__).parents[2] / "docs"
 ADVICE = Path(__file__).with_name("advice.md")
+REASONS = Path(__file__).with_name("reasons.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for record in records:
             results.append(PUBLISHED, record)
     found = Digest(results.read(PUBLISHED))
-    texts = {DOCS / "performance.md": page(found), DOCS / "capacity.md": "\n".join(capacity(found, ADVICE.read_text()))}
+    texts = {
+        DOCS / "performance.md": page(found, REASONS.read_text()),
+        DOCS / "capacity.md": "\n".join(capacity(found, ADVICE.read_text())),
+    }
     texts |= {DOCS / "performance" / f"{name}.svg": plot for name, plot in plots(found).items()}
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
     if options.check:

@@ -63,6 +63,10 @@ class Digest:
         """Return the records of a measure of ours alone."""
         return [each for each in self.records if each["kind"] == "scale" and each["measure"] == measure]
 
+    def loads(self) -> list[Record]:
+        """Return the runs of the load tester."""
+        return [each for each in self.records if each["kind"] == "load"]
+
     def _visits(self, system: str = "") -> Iterator[Record]:
         return (each for each in self.records if each["kind"] == "visit" and system in {"", each["system"]})
 

@@ -12,19 +12,27 @@ from benchmarks.svg import number
 NOTE = "<!-- Made by `python -m benchmarks.report` from benchmarks/results/published.jsonl; do not edit. -->\n"
 NOTHING = "-"
 """Stands where a figure was not taken."""
+_LONG_SECONDS = 300.0
+"""From how long a load on its growth of memory means anything."""
 _PARTS = ("server", "store", "broker", "workers", "client")
 
 
-def page(found: Digest) -> str:
-    """Return the page."""
+def page(found: Digest, reasons: str) -> str:
+    """Return the page.
+
+    Args:
+        found: the results.
+        reasons: why aims are not met.
+    """
     lines = [NOTE, "# Performance\n", *_intro(found)]
-    lines += ["## Aims\n", *_aims(found)]
+    lines += ["## Aims\n", *_aims(found), reasons]
     lines += ["## Beside what one might use instead\n", *_peers(found)]
     lines += ["## Processor time\n", *_processor(found)]
     lines += ["## Ours as a backlog grows\n", *_backlogs(found)]
     lines += ["## With a history\n", *_history(found), "## On other stores, with more processes\n", *_ways(found)]
     lines += ["## Idle streams, and cancellations\n", *_streams(found)]
     lines += ["## Unary calls\n", *_unary(found), "## Idle, and with many leases held\n", *_holding(found)]
+    lines += ["## Under a load that goes on\n", *_loads(found)]
     lines += ["## How it was measured\n", *_settings(found)]
     return "\n".join(lines)
 
@@ -97,7 +105,10 @@ def _backlogs(found: Digest) -> Iterator[str]:
     if not records:
         return
     steps = list(records[0]["store_cpu_us"])
-    yield "Microseconds of the store's processor for one item, in batches of 100; a sweep is one call.\n"
+    yield (
+        "Microseconds of the store's processor for one item, in batches of 100, while the store does not rewrite its"
+        " file; a sweep is one call.\n"
+    )
     yield "| items waiting | " + " | ".join(steps) + " | bytes an item waiting |"
     yield "|---" * (len(steps) + 2) + "|"
     for backlog in sorted({each["backlog"] for each in records}):
@@ -172,6 +183,33 @@ def _holding(found: Digest) -> Iterator[str]:
         shares = [number(each["cpu_share"][part] * 100) for part in ("server", "store", "worker")]
         memory = number(each["resident_bytes"]["server"] / 2**20)
         yield f"| {each['leases']:,} | {number(each['seconds'])} | {' | '.join(shares)} | {memory} |"
+    yield ""
+
+
+def _loads(found: Digest) -> Iterator[str]:
+    yield "Arrivals wait for nobody; every item ended exactly once unless it says otherwise.\n"
+    yield (
+        "| `make load PROFILE=` | items | at, items/s | for, s | enqueue to outcome: p50 / p99, ms |"
+        " memory grows, MiB a minute: server / store / worker | |"
+    )
+    yield "|---" * 7 + "|"
+    for each in found.loads():
+        settings, accounts, minutes = each["settings"], each["accounts"], each["memory_slope"]
+        spreads = [
+            f"{name} {number(spread['p50'])} / {number(spread['p99'])}" if spread else name
+            for name, spread in each["latencies"].items()
+        ]
+        grows = (
+            " / ".join(f"{minutes[part] / 2**20:.2f}" for part in ("server", "store", "workers"))
+            if settings["duration"] >= _LONG_SECONDS
+            else NOTHING
+        )
+        remarks = list(accounts["problems"])
+        if each["drained_after"] is not None:
+            remarks.append(f"done {number(each['drained_after'])} s after the workers were back")
+        cells = [each["profile"], f"{accounts['ended']:,} of {accounts['items']:,}", number(settings["rate"])]
+        cells += [number(settings["duration"]), ", ".join(spreads), grows, "; ".join(remarks)]
+        yield f"| {' | '.join(cells)} |"
     yield ""
 
 

@@ -49,7 +49,7 @@ async def _idle(*, smoke: bool) -> AsyncIterator[Record]:
 
 
 async def _holding(*, smoke: bool) -> AsyncIterator[Record]:
-    yield holding.measure(200, 1.0) if smoke else holding.measure(10_000, 30.0)
+    yield holding.measure(200, 1.0) if smoke else holding.measure(10_000, 120.0)
 
 
 async def _ways(*, smoke: bool) -> AsyncIterator[Record]:

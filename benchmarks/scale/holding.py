@@ -22,7 +22,8 @@ def measure(leases: int, seconds: float) -> dict[str, Any]:
 
     Args:
         leases: how many are held, under the default lease of 30 s; 0: there is no worker.
-        seconds: for how long, at least one lease for the figures to mean anything.
+        seconds: for how long. What was taken together is renewed together, every 8 to 10 s: a window of only a few
+            renewals holds one too many or too few, so several leases for the figures to mean anything.
 
     Raises:
         RuntimeError: the leases are not taken in time.

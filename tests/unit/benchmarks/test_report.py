@@ -65,12 +65,34 @@ def test_aims_are_met_or_not() -> None:
     assert "unary Claim 1 and Complete 1, beside an echo" not in found
 
 
-def test_the_page_shows_what_went_wrong() -> None:
-    """Beside the figures it belongs to."""
+def test_the_page_shows_what_went_wrong_and_why_aims_are_not_met() -> None:
+    """Beside the figures they belong to."""
     machine = dict.fromkeys(("processor", "cores", "memory", "kernel", "python"), "x")
-    text = page(Digest([{**RUN, "hardware": machine}, visit("bullmq", 10, problems=["3 items never ran"])]))
+    text = page(Digest([{**RUN, "hardware": machine}, visit("bullmq", 10, problems=["3 items never ran"])]), "## Why\n")
     assert "- bullmq: 3 items never ran" in text
     assert "| bullmq | 10 |" in text
+    assert "## Why" in text
+
+
+def test_the_page_shows_loads() -> None:
+    """With the growth of memory where they went on for long enough."""
+    load: dict[str, Any] = {
+        "kind": "load",
+        "profile": "steady",
+        "settings": {"rate": 5000.0, "duration": 600.0},
+        "drained_after": None,
+    }
+    load |= {"accounts": {"items": 3, "ended": 2, "problems": ["one item has not ended"]}}
+    load |= {
+        "latencies": {"load": {"p50": 40.0, "p99": 80.0}},
+        "memory_slope": {"server": 2**20, "store": 0, "workers": 0},
+    }
+    short = {**load, "profile": "outage", "settings": {"rate": 300.0, "duration": 40.0}, "drained_after": 1.5}
+    machine = dict.fromkeys(("processor", "cores", "memory", "kernel", "python"), "x")
+    text = page(Digest([{**RUN, "hardware": machine}, load, short]), "")
+    growing = "| steady | 2 of 3 | 5,000 | 600 | load 40 / 80 | 1.00 / 0.00 / 0.00 | one item has not ended |"
+    assert growing in text
+    assert "| load 40 / 80 | - | one item has not ended; done 1.5 s after the workers were back |" in text
 
 
 def test_capacity_is_arithmetic_on_what_was_measured() -> None:
