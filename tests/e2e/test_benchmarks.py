@@ -20,11 +20,16 @@ ALONE = {
 """What a benchmark is told, and what it says at its end."""
 
 
+TOO_SLOW = 1
+"""How the console's benchmark ends if a page takes too long: on a busy machine that is nobody's defect."""
+
+
 def ran(module: str, arguments: Sequence[str]) -> str:
-    """Run a benchmark; return what it printed. One that finds something too slow says so, and is not broken."""
+    """Run a benchmark to a good end; return what it printed."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert "Traceback" not in done.stderr, done.stdout + done.stderr
+    fine = {0, TOO_SLOW} if module == "console" and "Traceback" not in done.stderr else {0}
+    assert done.returncode in fine, done.stdout + done.stderr
     return done.stdout
 
 

@@ -16,6 +16,16 @@ from benchmarks.peers.contract import payload, result
 SECOND = 1_000_000
 
 
+def test_what_is_missing_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours needs nothing on its own store, and the peers' Redis beside them."""
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(install, "marker", lambda name: Path("/nowhere"))
+    missing = {system.name: system.missing for system in SYSTEMS}
+    assert missing["bloge-embedded"] == ""
+    assert missing[OURS] == "apt-get install redis-server"
+    assert missing["nats"] == "python -m benchmarks.peers.install nats"
+
+
 def test_ours_comes_before_each_other_system() -> None:
     """So that both meet the same machine; only the first time everything is measured."""
     order = [(turn.system.name, turn.beside, turn.sizes.workers) for turn in turns(SYSTEMS[:4], FULL)]
