@@ -62,7 +62,10 @@ def test_chosen_dead_letters_are_mended_by_a_patch(worker: None, browser: Browse
     browser.fill(reason="guests were not counted")
     browser.one("button[value=replay]").click()
     browser.see("2 dead letters replayed.")
-    done = lambda: all(wire.get(each, TOPIC).HasField("outcome") for each in ("one", "two"))  # noqa: E731 - two items
+
+    def done() -> bool:
+        return all(wire.get(each, TOPIC).HasField("outcome") for each in ("one", "two"))
+
     until(done, "the worker has done both")
     assert browser.problems() == []
 
