@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from benchmarks.peers.contract import PAYLOAD_BYTES
 from bloge.remote_workers.v1 import work_item_pb2 as pb
 from bloge_server.domain.lease_token import LeaseToken
-from bloge_server.domain.reports import Complete
+from bloge_server.domain.reports import Complete, Receipt
 from bloge_server.domain.work_item import ClaimOrder, NewItem, SweepResult
 from bloge_server.rpc.fields import Checks
 from bloge_server.rpc.specs import new_item
@@ -117,7 +117,7 @@ class Costs:
         self.ready += number
 
     async def _receive(self, tokens: Sequence[LeaseToken]) -> None:
-        await self._store.receive(NAMESPACE, TOPIC, tokens)
+        await self._store.receive(NAMESPACE, TOPIC, [Receipt(token) for token in tokens])
 
     async def _complete(self, tokens: Sequence[LeaseToken]) -> None:
         reports = [Complete(token, "complete", b'{"ok":true}', "digest") for token in tokens]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 from hypothesis import strategies as st
 
 from bloge_server.domain.lease_token import LeaseToken
-from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release
+from bloge_server.domain.reports import Complete, Fail, Heartbeat, Receipt, Release
 from bloge_server.domain.work_item import ClaimOrder, NewItem
 from bloge_server.store.topics import Setting
 
@@ -102,6 +102,9 @@ def picks(says: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Pick]]:
 BEAT = st.tuples(one_of(0, 0, 300, 5000), one_of(None, None, b"half", b""))
 """Lease and progress."""
 
+RECEIPT_AGE = one_of(0, 0, 20, OFFER_MS)
+"""In ms."""
+
 OUTPUTS = {
     "1": ("complete", b"1"),
     "2": ("complete", b"2"),
@@ -167,7 +170,7 @@ def forged(verb: str, token: LeaseToken) -> Any:
     """Return something to report with a forged token."""
     match verb:
         case "receive":
-            return token
+            return Receipt(token)
         case "heartbeat":
             return Heartbeat(token, progress=b"forged")
         case _:

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Status
-from bloge_server.domain.reports import Heartbeat
+from bloge_server.domain.reports import Heartbeat, Receipt
 from bloge_server.domain.work_item import ClaimOrder
 from bloge_server.store.topics import Setting
 
@@ -243,10 +243,10 @@ class Histories(RuleBasedStateMachine):
                 self.report(by, verb, [draws.reported(verb, token, said)])
 
     @when(has_offers)
-    @rule(by=BY, wanted=picks(st.none()))
+    @rule(by=BY, wanted=picks(draws.RECEIPT_AGE))
     def receive(self, by: By, wanted: list[Pick]) -> None:
         """Confirm offers."""
-        self.report(by, "receive", [token for token, _ in self.shown(wanted)])
+        self.report(by, "receive", [Receipt(token, age) for token, age in self.shown(wanted)])
 
     @when(has_words)
     @rule(by=BY, wanted=picks(draws.BEAT))

@@ -54,7 +54,7 @@ class Step(NamedTuple):
         """Yield token, report and verdict of everything that was reported; nothing for other calls."""
         if self.verb in REPORTS:
             for report, verdict in zip(self.args[0], self.answer, strict=True):
-                yield report if isinstance(report, LeaseToken) else report.token, report, verdict
+                yield report.token, report, verdict
 
 
 @dataclass

@@ -16,7 +16,7 @@ from bloge.remote_workers.v1 import work_item_pb2
 from bloge.remote_workers.v1 import work_stream_pb2 as pb
 from bloge_server.dispatch.dispatcher import Claim, Dispatcher, Topic
 from bloge_server.domain.lease_token import LeaseToken
-from bloge_server.domain.reports import Verdict
+from bloge_server.domain.reports import Receipt, Verdict
 from bloge_server.domain.work_item import Lease
 from bloge_server.rpc.work_stream import StreamSettings, WorkStream
 from bloge_server.store.redis_store import RedisStore
@@ -49,9 +49,9 @@ class Yes:
         """Extend leases."""
         return [Verdict(None, "CLAIMED", lease_ms=SETTINGS.lease_ms) for _ in reports]
 
-    async def receive(self, _namespace: str, _topic: str, tokens: list[LeaseToken]) -> list[Verdict]:
+    async def receive(self, _namespace: str, _topic: str, receipts: list[Receipt]) -> list[Verdict]:
         """Confirm offers."""
-        return [Verdict(None, "CLAIMED") for _ in tokens]
+        return [Verdict(None, "CLAIMED") for _ in receipts]
 
 
 class StreamHistory(RuleBasedStateMachine):

@@ -15,6 +15,14 @@ class Heartbeat(NamedTuple):
     progress: bytes | None = None
 
 
+class Receipt(NamedTuple):
+    """Confirms an offer."""
+
+    token: LeaseToken
+    age_ms: int = 0
+    """How long ago it came: the full lease runs from then."""
+
+
 class Complete(NamedTuple):
     """Finishes an item."""
 

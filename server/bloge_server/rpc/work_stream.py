@@ -19,11 +19,9 @@ from bloge_server.domain.work_item import ClaimOrder, Lease
 from bloge_server.rpc import reports as convert
 from bloge_server.rpc.fields import MAX_BATCH
 from bloge_server.rpc.frames import FrameQueue
+from bloge_server.rpc.receipts import Receipts
 from bloge_server.store.redis_store import RedisStore
 from bloge_server.store.workers import WorkerCard
-
-_RECEIPT_DELAY_SECONDS = 0.02
-"""Far below the shortest offer lease, so a receipt is never late for it."""
 
 WORKER_DRAIN = "worker-drain"
 """The worker knows `Draining.worker`; without it the frame would say that the server leaves."""
@@ -83,8 +81,8 @@ class WorkStream:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._received: dict[LeaseToken, None] = {}
-        self._confirming: asyncio.Task[None] | None = None
+        offer_lease = min(settings.offer_lease_ms, self.lease_ms) / 1000
+        self._receipts = Receipts(store, offer_lease, clock, self._refuse_receipt)
         self._log = _log.bind(namespace=namespace, worker_id=hello.worker_id)
 
     # A claimer, for the pump.
@@ -157,7 +155,7 @@ class WorkStream:
             case "reports":
                 await self._take_reports(request.reports)
             case "receipt":
-                self._take_receipt(request.receipt.offer_sequence)
+                self._receipts.came(self.session.receive(request.receipt.offer_sequence))
             case "drain":
                 self.session.drain()
                 return False
@@ -221,35 +219,10 @@ class WorkStream:
             self.frames.put(pb.WorkResponse(ping=pb.Ping(answer=ping.ping_id)))
         return bool(ping.answer) and self.session.answered(ping.answer)
 
-    def _take_receipt(self, sequence: int) -> None:
-        """Note what arrived.
-
-        The store is told a moment later, unless a report says more by then: most short items are done before, and a
-        completed item needs no longer lease.
-        """
-        for token in self.session.receive(sequence):
-            self._received[token] = None
-        if self._received and self._confirming is None:
-            self._confirming = asyncio.create_task(self._confirm_received())
-
-    async def _confirm_received(self) -> None:
-        await asyncio.sleep(_RECEIPT_DELAY_SECONDS)
-        self._confirming = None
-        by_topic: dict[Topic, list[LeaseToken]] = {}
-        for token in self._received:
-            by_topic.setdefault((token.namespace, token.worker_topic), []).append(token)
-        self._received = {}
-        for topic, batch in [(of, part) for of, tokens in by_topic.items() for part in reporting.batches(tokens)]:
-            try:
-                verdicts = await self._store.receive(*topic, batch)
-            except RemoteWorkersError as error:
-                # The offers lapse at no cost, and heartbeats tell the worker.
-                self._log.warning("receipts not confirmed", count=len(batch), error=str(error))
-                continue
-            for token, verdict in zip(batch, verdicts, strict=True):
-                if verdict.reason is not None:
-                    self.session.end([token])
-                    self.stop(topic, token.item_id, int(token.fence), verdict.reason)
+    def _refuse_receipt(self, token: LeaseToken, reason: Reason) -> None:
+        """Have the worker stop what was taken back before its receipt came."""
+        self.session.end([token])
+        self.stop((token.namespace, token.worker_topic), token.item_id, int(token.fence), reason)
 
     async def _take_reports(self, reports: pb.Reports) -> None:
         groups = (reports.heartbeats, reports.completes, reports.fails, reports.releases)
@@ -265,7 +238,7 @@ class WorkStream:
         ]
         for report in taken:
             if not isinstance(report, Verdict):
-                self._received.pop(report.token, None)
+                self._receipts.reported(report.token)
         verdicts = await reporting.take_what_can_be(self._store, taken)
         self._note_verdicts(taken, verdicts)
         frame = pb.WorkResponse()

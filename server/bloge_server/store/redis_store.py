@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from bloge.remote_workers.errors import RemoteWorkersError
 from bloge.remote_workers.joining import Joining
-from bloge_server.domain.lease_token import LeaseToken, new_nonce
-from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
+from bloge_server.domain.lease_token import new_nonce
+from bloge_server.domain.reports import Complete, Fail, Heartbeat, Receipt, Release, Verdict
 from bloge_server.domain.work_item import (
     NO_LIMITS,
     Acted,
@@ -89,9 +89,10 @@ class RedisStore:
         reply = await self.run("claim", namespace, worker_topic, args)
         return Claimed(codec.leases(namespace, worker_topic, reply), bool(reply[1]))
 
-    async def receive(self, namespace: str, worker_topic: str, tokens: Sequence[LeaseToken]) -> list[Verdict]:
+    async def receive(self, namespace: str, worker_topic: str, receipts: Iterable[Receipt]) -> list[Verdict]:
         """Confirm offers: their full lease begins."""
-        return await self._judged("receive", namespace, worker_topic, [(token.claim,) for token in tokens])
+        parts = [(token.claim, age_ms) for token, age_ms in receipts]
+        return await self._judged("receive", namespace, worker_topic, parts)
 
     async def heartbeat(self, namespace: str, worker_topic: str, reports: Iterable[Heartbeat]) -> list[Verdict]:
         """Extend leases."""

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis, RedisCluster
 
 from bloge_server.domain.lease_token import LeaseToken
-from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
+from bloge_server.domain.reports import Complete, Fail, Heartbeat, Receipt, Release, Verdict
 from bloge_server.domain.work_item import ClaimOrder, Lease, NewItem, StoredItem
 from bloge_server.store import connection
 from bloge_server.store.connection import Client
@@ -94,9 +94,9 @@ class Bench:
         report = Release(token, delay, '"because"', draining, f"release-{delay}")
         return (await self.store.release(self.namespace, TOPIC, [report]))[0]
 
-    async def receive(self, token: LeaseToken) -> Verdict:
+    async def receive(self, token: LeaseToken, age_ms: int = 0) -> Verdict:
         """Confirm an offer."""
-        return (await self.store.receive(self.namespace, TOPIC, [token]))[0]
+        return (await self.store.receive(self.namespace, TOPIC, [Receipt(token, age_ms)]))[0]
 
     async def sweep(self) -> None:
         """Do what is due."""

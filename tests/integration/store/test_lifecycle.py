@@ -337,6 +337,15 @@ async def test_a_receipt_gives_the_full_lease(bench: Bench) -> None:
     assert (await bench.item()).state.status is Status.CLAIMED
 
 
+async def test_the_full_lease_runs_from_when_the_receipt_came(bench: Bench) -> None:
+    """A receipt that the server kept back for a while makes no lease longer."""
+    await bench.enqueue(new())
+    token = await bench.claim_one(offer=True)
+    bench.clock.pass_ms(700)
+    assert (await bench.receive(token, age_ms=600)).lease_ms == LEASE_MS - 600
+    assert (await bench.item()).lease_deadline_ms == bench.clock.now + LEASE_MS - 600
+
+
 async def test_a_repeated_receipt_promises_no_more_than_the_first(bench: Bench) -> None:
     """A worker must never count a longer lease than the store does."""
     await bench.enqueue(new())

@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 from bloge.remote_workers.errors import Reason
-from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Outcome, Status
-from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
+from bloge_server.domain.reports import Complete, Fail, Heartbeat, Receipt, Release, Verdict
 
 from .call import ATTEMPT_TIMEOUT, Call
 from .item import EARLIER_CLAIMS_KEPT, LATE_OUTPUTS_KEPT, Claim, Decision, Item, LateOutput
@@ -14,12 +13,6 @@ MAX_RELEASES = 100
 LATE_OUTPUT_BYTES = 65_536
 FINISHES = {"complete": Outcome.COMPLETED, "business_error": Outcome.FAILED, "cancelled": Outcome.CANCELLED}
 WAITING = (Status.READY, Status.RETRY_WAIT)
-
-
-class Receipt(NamedTuple):
-    """Confirms an offer."""
-
-    token: LeaseToken
 
 
 Word = Receipt | Heartbeat | Complete | Fail | Release
@@ -64,7 +57,7 @@ def _mark(word: Word) -> tuple[str, str]:
 def _carry_out(call: Call, item: Item, claim: Claim, word: Word) -> Verdict:
     match word:
         case Receipt():
-            return _receive(call, item, claim)
+            return _receive(call, item, claim, word)
         case Heartbeat():
             return _heartbeat(call, item, claim, word)
         case Complete():
@@ -128,13 +121,13 @@ def _why_over(item: Item, claim: Claim) -> Reason | None:
     return None if item.dead_reason == "LEASE_LOST" and item.outcome is None else Reason.DEAD_LETTERED
 
 
-def _receive(call: Call, item: Item, claim: Claim) -> Verdict:
-    """Let the full lease of an offer begin. A receipt after that changes nothing."""
+def _receive(call: Call, item: Item, claim: Claim, word: Receipt) -> Verdict:
+    """Let the full lease of an offer begin, from when the receipt came. A receipt after that changes nothing."""
     if item.status is not Status.CLAIMED:
         return _answer(item, Reason.OFFER_WITHDRAWN)
     if not claim.received:
         claim.received = True
-        item.move(Status.CLAIMED, item.lease_until(call.now + claim.lease))
+        item.move(Status.CLAIMED, item.lease_until(call.now - word.age_ms + claim.lease))
     return _answer(item)._replace(lease_ms=item.at - call.now)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 from bloge.remote_workers.errors import Reason
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.lifecycle import Status
-from bloge_server.domain.reports import Complete, Fail, Heartbeat, Release, Verdict
+from bloge_server.domain.reports import Verdict
 from bloge_server.domain.work_item import Acted, Claimed, ClaimOrder, Enqueued, Lease, NewItem, SweepResult, TopicLimits
 
 from . import acts, reports
 from .call import Call
 from .item import Claim, Item
-from .reports import WAITING, Receipt, Word
+from .reports import WAITING, Word
 
 _LIMITS = {"backlog_limit": "backlog", "dead_letter_limit": "dead_letters", "dead_letter_policy": "dead_letter_policy"}
 _TOKEN = re.compile(r"([\w.-]+)/(\d+)/([\w-]+)", re.ASCII)
@@ -170,15 +170,11 @@ class Topic:
             item_id=item.new.item_id,
         )
 
-    def receive(self, call: Call, tokens: Iterable[LeaseToken]) -> list[Verdict]:
-        """Confirm offers."""
-        return [self._judge(call, Receipt(token)) for token in tokens]
-
-    def report(self, call: Call, words: Iterable[Heartbeat | Complete | Fail | Release]) -> list[Verdict]:
-        """Take heartbeats, outputs, failures, releases."""
+    def report(self, call: Call, words: Iterable[Word]) -> list[Verdict]:
+        """Take receipts, heartbeats, outputs, failures, releases."""
         return [self._judge(call, word) for word in words]
 
-    heartbeat = complete = fail = release = report
+    receive = heartbeat = complete = fail = release = report
 
     def _judge(self, call: Call, word: Word) -> Verdict:
         if (shown := _TOKEN.fullmatch(word.token.claim)) is None:

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- Confirms offers: the full lease begins.
+-- Confirms offers: the full lease begins, from when the receipt came.
 -- Transition: CLAIMED -> CLAIMED (received)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each lease: token (id/fence/nonce)
+-- Arguments: now (ms; 0: store clock), retention (ms; behind a blank: lines of the journal), dice ([0, 1)), then for each lease: token (id/fence/nonce),
+--   age of the receipt (ms)
 -- Returns: for each lease an answer (see include/judge.lua)
 -- Statuses: ACCEPTED with lease=<ms>, or the reason why not
 -- Atomic: the whole batch
@@ -14,7 +15,7 @@
 --- @include settle
 --- @include judge
 local replies = {}
-for at = 4, #ARGV do
+for at = 4, #ARGV, 2 do
   local record, _, reply = judge(ARGV[at], 'receipt', '-')
   if not reply then
     if record.status ~= 'CLAIMED' then
@@ -22,7 +23,7 @@ for at = 4, #ARGV do
     else
       if record.received ~= '1' then
         set(record, 'received', '1')
-        place(record, 'CLAIMED', lease_deadline(record, tonumber(record.lease)))
+        place(record, 'CLAIMED', lease_deadline(record, record.lease - ARGV[at + 1]))
       end
       reply = answer('ACCEPTED', record, 'lease=' .. int(index_score(keys.leases, record.id) - now))
     end

@@ -35,6 +35,10 @@ local function index_score(key, id)
   return redis.call('ZSCORE', key, id)
 end
 
+-- Every server looks at each topic at least once a second (`FALLBACK_SECONDS` in sweeper.py), and finds what is due next:
+-- later instants than this need no word.
+local SOON = 2000 -- ms
+
 -- Tells every server that listens to the topic. `due` carries only the earliest instant of a call, as a delay in ms:
 -- servers need no clock that agrees with the store's.
 local function herald(message)
@@ -64,7 +68,7 @@ local function commit_indexes()
   for i = 1, #at_commit do at_commit[i]() end
   for key, changes in pairs(index_changes) do commit_index(key, changes) end
   for name, value in pairs(counters) do redis.call('HSET', keys.topic, name, int(value)) end
-  if earliest then herald('due ' .. int(math.max(0, earliest - now))) end
+  if earliest and earliest - now < SOON then herald('due ' .. int(math.max(0, earliest - now))) end
   local lines = {}
   for message in pairs(heralds) do lines[#lines + 1] = message end
   if #lines > 0 then redis.call('SPUBLISH', base .. 'wake', table.concat(lines, '\n')) end
