@@ -136,6 +136,7 @@ class App:
         heralds.on(Herald.READY, self._pump.wake)
         heralds.on(Herald.DUE, lambda topic, delay: self._sweeper.schedule(topic, int(delay)))
         heralds.on(Herald.OUTCOME, self._outcomes.heralded)
+        self.store.handover.watchers = self._outcomes
         heralds.on(Herald.DONE, self._outcomes.done)
         heralds.on(Herald.STOP, sessions.stop_handler)
         heralds.on(Herald.STOP, self._cancels.heard)

@@ -194,6 +194,20 @@ class OutboxPage(NamedTuple):
     outcomes: list[StoredOutcome]
 
 
+class Emission(NamedTuple):
+    """Outcomes of one reply group that a call wrote."""
+
+    topic: tuple[str, str]
+    """Namespace and worker topic."""
+    reply_group: str
+    before: int
+    """Place of the outcome before them in the outbox; 0: there is none."""
+    place: int
+    """Of the last one."""
+    outcomes: list[StoredOutcome] | None
+    """None: they must be read."""
+
+
 class Acted(NamedTuple):
     """What became of an item that somebody acted on."""
 

@@ -19,7 +19,7 @@ class Herald(StrEnum):
     DUE = "due"
     """Something falls due: delay in ms."""
     OUTCOME = "outcome"
-    """There is a new outcome: reply group."""
+    """There is a new outcome: reply group, the origin of the call that wrote it (-: whose does not matter)."""
     DONE = "done"
     """An item that somebody awaits has its outcome: item id."""
     STOP = "stop"

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.dispatch.dispatcher import Topic
-from bloge_server.domain.work_item import OutboxPage, StoredOutcome
+from bloge_server.domain.work_item import Emission, OutboxPage, StoredOutcome
 from bloge_server.store.errors import unknown_schema
-from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.redis_store import OUTBOX_BYTES, RedisStore
 
 Source = tuple[Topic, str]
 """A topic and a reply group."""
@@ -36,6 +36,20 @@ class _Reading:
 
     place: int = 0
     caught_up: bool = False
+    unread: bool = False
+    """There may be something behind the place."""
+    is_read: bool = False
+    """What is behind the place is on its way here."""
+    handed: list[StoredOutcome] = field(default_factory=list)
+    """Outcomes up to the place that the watcher was not told yet."""
+
+
+def _fit_a_frame(outcomes: Sequence[StoredOutcome]) -> bool:
+    return len(outcomes) <= 2 * _PAGE and sum(map(_size, outcomes)) <= OUTBOX_BYTES
+
+
+def _size(outcome: StoredOutcome) -> int:
+    return len(outcome.spec) + len(outcome.output) + len(outcome.business_error)
 
 
 class OutcomeWatch:
@@ -68,9 +82,24 @@ class OutcomeWatch:
 
     def poke(self, source: Source) -> None:
         """Note that a source may have something new."""
-        if source in self._readings:
-            self._pending[source] = None
-            self._news.set()
+        if (reading := self._readings.get(source)) is not None:
+            reading.unread = True
+            self._has_news(source)
+
+    def take(self, source: Source, emission: Emission) -> None:
+        """Take outcomes that follow what the watcher knows; else note that there is something to read."""
+        if (reading := self._readings.get(source)) is None:
+            return
+        follows = emission.before <= reading.place and not reading.is_read
+        if emission.outcomes is None or not follows or not _fit_a_frame(more := reading.handed + emission.outcomes):
+            self.poke(source)
+            return
+        reading.place, reading.handed = emission.place, more
+        self._has_news(source)
+
+    def _has_news(self, source: Source) -> None:
+        self._pending[source] = None
+        self._news.set()
 
     def poke_topic(self, topic: Topic) -> None:
         """Note that every source of a topic may have something new."""
@@ -95,18 +124,27 @@ class OutcomeWatch:
             source = next(iter(self._pending))
             del self._pending[source]
             reading = self._readings[source]
-            (namespace, worker_topic), reply_group = source
-            try:
-                page = await self._store.read_outbox(
-                    namespace, worker_topic, reply_group, after=reading.place, limit=_PAGE
-                )
-            except RemoteWorkersError:
-                self.poke(source)
-                raise
+            if reading.handed:
+                outcomes, reading.handed = reading.handed, []
+                if reading.unread:
+                    self._has_news(source)
+                return News(source, outcomes, caught_up=False)
+            page = await self._read(source, reading)
             if self._readings.get(source) is not reading:
                 continue  # removed, or begun anew, meanwhile
             if (news := self._news_of(source, reading, page)) is not None:
                 return news
+
+    async def _read(self, source: Source, reading: _Reading) -> OutboxPage:
+        (namespace, worker_topic), reply_group = source
+        reading.unread, reading.is_read = False, True
+        try:
+            return await self._store.read_outbox(namespace, worker_topic, reply_group, after=reading.place, limit=_PAGE)
+        except RemoteWorkersError:
+            self.poke(source)
+            raise
+        finally:
+            reading.is_read = False
 
     def _news_of(self, source: Source, reading: _Reading, page: OutboxPage) -> News | None:
         reading.place = page.place
@@ -136,10 +174,20 @@ class Outcomes:
         """Forget a watcher."""
         self._watches.discard(watch)
 
-    def heralded(self, topic: Topic, reply_group: str) -> None:
-        """Take the news of an outcome to its watchers."""
+    def heralded(self, topic: Topic, reply_group: str, origin: str) -> None:
+        """Take the news of an outcome to its watchers, unless the call that wrote it was made here and has told."""
+        if not self._store.handover.is_echo(origin):
+            for watch in self._watches:
+                watch.poke((topic, reply_group))
+
+    def watch_any(self, topic: Topic) -> bool:
+        """Return whether anybody watches outcomes of a topic."""
+        return any(topic in watch.topics for watch in self._watches)
+
+    def arose(self, emission: Emission) -> None:
+        """Take outcomes that were written by a call of this server to their watchers."""
         for watch in self._watches:
-            watch.poke((topic, reply_group))
+            watch.take((emission.topic, emission.reply_group), emission)
 
     def done(self, topic: Topic, item_id: str) -> None:
         """Take the news of an item's outcome to those who await it."""

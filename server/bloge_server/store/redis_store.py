@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -27,13 +28,14 @@ from bloge_server.domain.work_item import (
 from bloge_server.store import codec, keys, scripts
 from bloge_server.store.calls import Calls
 from bloge_server.store.durability import NO_REPLICAS, Replicas
+from bloge_server.store.handover import Handover
 from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Argument as _Arg
 from bloge_server.store.nodes import Client
 from bloge_server.telemetry.probe import SILENT, Probe
 
 _SWEEP_LIMIT = 500
-_OUTBOX_BYTES = 2_000_000
+OUTBOX_BYTES = 2_000_000
 """Most bytes of outcomes in one page, failures and business errors included, so that a page fits a frame of 3 MiB."""
 
 
@@ -73,6 +75,7 @@ class RedisStore:
         self._probe = probe
         self._known_topics: set[tuple[str, str]] = set()
         self._joining = Joining(self._batch, _size)
+        self.handover = Handover()
 
     async def enqueue(self, namespace: str, worker_topic: str, items: Sequence[NewItem]) -> list[Enqueued]:
         """Create items of one topic; idempotent by id and content."""
@@ -150,7 +153,7 @@ class RedisStore:
             after: the place after which to begin; 0 for all.
             limit: most outcomes.
         """
-        args: list[_Arg] = [reply_group, after, limit, _OUTBOX_BYTES]
+        args: list[_Arg] = [reply_group, after, limit, OUTBOX_BYTES]
         place, more, *found = await self.read("read_outbox", namespace, worker_topic, args)
         return OutboxPage(int(place), bool(more), [codec.outcome(namespace, worker_topic, each) for each in found])
 
@@ -279,9 +282,12 @@ class RedisStore:
             self._probe.refused(topic, codec.refusals(script, [part[0] for part in parts], verdicts))
         return verdicts
 
-    async def _batch(self, kind: tuple[str, str, str], parts: Sequence[Sequence[_Arg]]) -> list[Any]:
+    async def _batch(self, kind: tuple[str, str, str], parts: Sequence[Sequence[_Arg]]) -> Sequence[Any]:
         """Call a script that takes a batch of items."""
-        args: list[_Arg] = [self.limits.backlog] if kind[0] == "enqueue" else []
+        script, *topic = kind
+        if script == "complete":
+            return await self.handover.complete(partial(self.run, *kind), (topic[0], topic[1]), parts)
+        args: list[_Arg] = [self.limits.backlog] if script == "enqueue" else []
         for part in parts:
             args.extend(part)
         replies: list[Any] = await self.run(*kind, args)

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
-from bloge_server.domain.work_item import OutboxPage, StoredOutcome
+from bloge_server.domain.work_item import Emission, OutboxPage, StoredOutcome
 from bloge_server.services.outcomes import News, Outcomes, OutcomeWatch, Source
-from bloge_server.store.redis_store import RedisStore
+from bloge_server.store.handover import Handover
+from bloge_server.store.redis_store import OUTBOX_BYTES, RedisStore
 
 from . import stored
 
@@ -31,6 +32,8 @@ class Outboxes:
         self.found: dict[str, StoredOutcome | None] = {}
         self.failures: list[RemoteWorkersError] = []
         self.on_read: Callable[[], None] = nothing
+        self.handover = Handover()
+        self.reads = 0
         self._place = 0
 
     def emit(self, group: str, *item_ids: str) -> None:
@@ -39,9 +42,16 @@ class Outboxes:
             self._place += 1
             self.outcomes[group].append((self._place, stored.outcome(item_id)))
 
+    def told(self, *item_ids: str, group: str = "group") -> Emission:
+        """Add outcomes to a group's outbox; return what the call that wrote them tells."""
+        before = max((place for place, _ in self.outcomes[group]), default=0)
+        self.emit(group, *item_ids)
+        return Emission(TOPIC, group, before, self._place, [stored.outcome(item_id) for item_id in item_ids])
+
     async def read_outbox(self, namespace: str, topic: str, group: str, *, after: int, limit: int) -> OutboxPage:
         """Return a page."""
         del namespace, topic, limit
+        self.reads += 1
         await asyncio.sleep(0)
         self.on_read()
         if self.failures:
@@ -185,6 +195,106 @@ async def test_sources_take_turns(watch: OutcomeWatch, outboxes: Outboxes) -> No
     assert [ids(await watch.next()) for _ in range(3)] == [["a", "b"], ["x"], ["c"]]
 
 
+async def begun(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Watch the source, caught up, with no reads counted."""
+    watch.add([SOURCE])
+    assert (await watch.next()).caught_up
+    outboxes.reads = 0
+
+
+async def test_outcomes_that_are_handed_over_are_not_read(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Those of several calls come together, once, and what comes later is read behind them."""
+    await begun(watch, outboxes)
+    watch.take(SOURCE, outboxes.told("a", "b"))
+    watch.take(SOURCE, outboxes.told("c"))
+    assert ids(await watch.next()) == ["a", "b", "c"]
+    assert outboxes.reads == 0
+    outboxes.emit("group", "d")
+    watch.poke(SOURCE)
+    assert ids(await watch.next()) == ["d"]
+    assert await quiet(watch)
+
+
+async def test_a_gap_before_what_is_handed_over_is_read(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Another server's outcome stands between: both are read, each once."""
+    await begun(watch, outboxes)
+    outboxes.emit("group", "elsewhere")
+    watch.take(SOURCE, outboxes.told("here"))
+    assert ids(await watch.next()) == ["elsewhere", "here"]
+    assert await quiet(watch)
+
+
+async def test_replies_that_overtake_each_other_lose_nothing(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """The later one shows a gap; what the earlier one brings then is not read again."""
+    await begun(watch, outboxes)
+    first, second = outboxes.told("a"), outboxes.told("b")
+    watch.take(SOURCE, second)
+    watch.take(SOURCE, first)
+    assert [ids(await watch.next()) for _ in range(2)] == [["a"], ["b"]]
+    assert await quiet(watch)
+
+
+async def test_what_comes_during_a_read_is_read(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Nobody knows whether the page has it already."""
+    await begun(watch, outboxes)
+    outboxes.emit("group", "a")
+    watch.poke(SOURCE)
+    late: list[Emission] = []
+
+    def during() -> None:
+        if not late:
+            late.append(outboxes.told("b"))
+            watch.take(SOURCE, late[0])
+
+    outboxes.on_read = during
+    assert ids(await watch.next()) == ["a", "b"]
+    assert await quiet(watch)
+
+
+async def test_what_the_call_could_not_tell_is_read(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """It says that there is something."""
+    await begun(watch, outboxes)
+    watch.take(SOURCE, outboxes.told("a")._replace(outcomes=None))
+    assert ids(await watch.next()) == ["a"]
+
+
+@pytest.mark.parametrize("large", ["count", "bytes"])
+async def test_more_than_a_frame_holds_is_not_handed_over(watch: OutcomeWatch, outboxes: Outboxes, large: str) -> None:
+    """It is read in pages."""
+    await begun(watch, outboxes)
+    output = bytes(OUTBOX_BYTES // 2) if large == "bytes" else b""
+    for start in (0, 600):
+        told = outboxes.told(*(f"i{number}" for number in range(start, start + 600)))
+        assert told.outcomes is not None
+        watch.take(SOURCE, told._replace(outcomes=[each._replace(output=output) for each in told.outcomes[:600]]))
+    got: list[str] = []
+    while len(got) < 1200:
+        got += ids(await watch.next())
+    assert got == [f"i{number}" for number in range(1200)]
+    assert outboxes.reads >= (600 if large == "bytes" else 300)
+
+
+async def test_a_source_that_is_not_caught_up_takes_what_is_handed_over(
+    watch: OutcomeWatch, outboxes: Outboxes
+) -> None:
+    """And still says when it is."""
+    watch.add([SOURCE])
+    watch.take(SOURCE, outboxes.told("a"))
+    assert (await watch.next()) == News(SOURCE, [stored.outcome("a")], caught_up=False)
+    assert (await watch.next()) == News(SOURCE, [], caught_up=True)
+
+
+async def test_what_nobody_watches_is_not_kept(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Neither of another source, nor of one that was removed."""
+    await begun(watch, outboxes)
+    watch.take(OTHER, outboxes.told("x", group="other"))
+    watch.take(SOURCE, outboxes.told("a"))
+    watch.remove([SOURCE])
+    assert await quiet(watch)
+    watch.add([SOURCE])
+    assert ids(await watch.next()) == ["a"]
+
+
 @pytest.fixture
 async def outcomes(outboxes: Outboxes) -> Outcomes:
     """Return all who wait for outcomes of the store."""
@@ -199,9 +309,37 @@ async def test_every_watcher_of_a_group_hears_of_an_outcome(outcomes: Outcomes, 
         await each.next()
     outcomes.unwatch(watches[2])
     outboxes.emit("group", "a")
-    outcomes.heralded(TOPIC, "group")
+    outcomes.heralded(TOPIC, "group", "-")
     assert [ids(await each.next()) for each in watches[:2]] == [["a"], ["a"]]
     assert await quiet(watches[2])
+
+
+async def test_the_echo_of_a_call_here_is_left_out(outcomes: Outcomes, outboxes: Outboxes) -> None:
+    """Its reply has told. Once a call has failed nobody knows what was told, so its echo counts."""
+    outboxes.handover.watchers = outcomes
+    watch = outcomes.watch()
+    await begun(watch, outboxes)
+    origins: list[str] = []
+
+    async def call(args: Sequence[object]) -> list[object]:
+        origins.append(str(args[0]))
+        if len(origins) == 2:
+            raise RemoteWorkersError(Reason.STORE_UNAVAILABLE, "gone")
+        return [b"ACCEPTED DONE", [b"group", b"0", 1, 0, b"1700000000000"]]
+
+    await outboxes.handover.complete(call, TOPIC, [("a/1/n", "complete", "d", b"{}")])
+    assert await quiet(watch)
+    assert outboxes.reads == 1, "what it could not tell is read"
+    outcomes.heralded(TOPIC, "group", origins[0])
+    assert await quiet(watch)
+    assert outboxes.reads == 1, "an echo"
+    with pytest.raises(RemoteWorkersError):
+        await outboxes.handover.complete(call, TOPIC, [("b/1/n", "complete", "d", b"{}")])
+    assert await quiet(watch)
+    assert outboxes.reads == 2, "it may have written"
+    outboxes.emit("group", "b")
+    outcomes.heralded(TOPIC, "group", origins[1])
+    assert ids(await watch.next()) == ["b"]
 
 
 async def test_a_topic_that_is_listened_to_from_now_on_is_looked_at_again(

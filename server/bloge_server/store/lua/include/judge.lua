@@ -5,6 +5,7 @@ local LATE_OUTPUTS_KEPT, LATE_OUTPUT_BYTES = 4, 65536
 local TOKEN = '^([%w._-]+)/(%d+)/([%w_-]+)$'
 -- An earlier claim: fence, nonce, worker, what it decided.
 local CLAIM_LINE = '^(%S+) (%S+) (%S+) (%S+)$'
+local READ_WITH = { 'awaited' } -- what is read of a record besides, in the same call
 local FINISHES = { complete = true, business_error = true, cancelled = true }
 
 local function answer(reason, record, facts)
@@ -108,7 +109,7 @@ end
 local function judge(token, kind, digest)
   local id, fence, nonce = string.match(token, TOKEN)
   if not id then return nil, nil, 'INVALID_TOKEN -' end
-  local record = load(id, 'awaited')
+  local record = load(id, unpack(READ_WITH))
   if not record then return nil, nil, missing(id) .. ' -' end
   settle(record)
   if fence ~= record.fence then

@@ -3,6 +3,8 @@
 
 local waiting_groups = base .. 'outboxes'
 local outboxes = {} -- key of each reply group met in this call
+local emitted = {} -- how many outcomes of each reply group this call writes
+local origin = '-' -- whose call this is, if its reply tells of the outcomes: the caller need not hear of them again
 local taken = {} -- what leaves outboxes in this call: reply group -> { count, last: greatest place, ids: id -> true }
 
 local function count_outcomes()
@@ -18,10 +20,11 @@ local function outbox_add(group, id, at)
   local outbox = outboxes[group]
   if not outbox then
     outbox = base .. 'outbox:' .. group
-    outboxes[group] = outbox
-    herald('outcome ' .. group)
+    outboxes[group], emitted[group] = outbox, 0
+    herald('outcome ' .. group .. ' ' .. origin)
     if not redis.call('ZSCORE', waiting_groups, group) then index_add(waiting_groups, at, group) end
   end
+  emitted[group] = emitted[group] + 1
   index_add(outbox, counters.outcomes, id)
 end
 
