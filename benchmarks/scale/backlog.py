@@ -126,7 +126,7 @@ class Costs:
             raise RuntimeError("an output was refused")
 
     async def _acknowledge(self, tokens: Sequence[LeaseToken]) -> None:
-        await self._store.acknowledge(NAMESPACE, TOPIC, [token.item_id for token in tokens])
+        await self._store.acknowledge(NAMESPACE, TOPIC, [token.item_id for token in tokens], ["bench"])
 
     async def sweep(self) -> SweepResult:
         """Do what is due."""

@@ -102,6 +102,9 @@ def picks(says: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Pick]]:
 BEAT = st.tuples(one_of(0, 0, 300, 5000), one_of(None, None, b"half", b""))
 """Lease and progress."""
 
+LIKELY_GROUPS = one_of((), ("group",), ("nobody", "other"), ("other", "group"))
+"""In whose outboxes an acknowledgement is told to look first."""
+
 RECEIPT_AGE = one_of(0, 0, 20, OFFER_MS)
 """In ms."""
 

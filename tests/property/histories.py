@@ -208,10 +208,10 @@ class Histories(RuleBasedStateMachine):
         self.call(by, "await_outcome", self.item(choice))
 
     @when(has_outcomes)
-    @rule(by=BY, choices=few(CHOICE))
-    def acknowledge(self, by: By, choices: list[int]) -> None:
+    @rule(by=BY, choices=few(CHOICE), groups=draws.LIKELY_GROUPS)
+    def acknowledge(self, by: By, choices: list[int], groups: tuple[str, ...]) -> None:
         """Record outcomes."""
-        self.call(by, "acknowledge", [self.item(each, Status.DONE, Status.CANCELLED) for each in choices])
+        self.call(by, "acknowledge", [self.item(each, Status.DONE, Status.CANCELLED) for each in choices], groups)
 
     @when(never)
     @rule(by=BY, choice=CHOICE)

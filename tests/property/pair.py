@@ -17,6 +17,7 @@ from . import comparing, reading
 from .model.call import Call
 from .model.topic import Topic
 from .promises import Promises, Step
+from .telling import Told
 
 TOPIC = "topic"
 RETENTION_MS = 5000
@@ -85,6 +86,7 @@ class Pair:
             )
             for release in place.releases
         ]
+        self._told = [Told(store) for store in self._stores]
 
     def call(self, by: By, verb: str, *args: Any) -> Any:
         """Carry out a call on both sides; hold the store's answer and state against the promises and the model.
@@ -92,10 +94,11 @@ class Pair:
         Raises:
             AssertionError: a promise is broken, or the store differs from the model.
         """
-        store, self._roll = self._stores[by.server], by.roll
+        store, told, self._roll = self._stores[by.server], self._told[by.server], by.roll
 
         async def carried() -> tuple[Any, reading.Snapshot]:
             answer = await getattr(store, verb)(self.namespace, TOPIC, *args)
+            await told.check()
             return answer, await reading.read(self._place.client, self._base, self.ids)
 
         before = self.seen

@@ -22,6 +22,8 @@ from bloge_server.store.redis_store import RedisStore
 _DEFAULT_WAIT_MS = 30_000
 _MAX_WAIT_MS = 600_000
 _REASON_CHARS = 256
+_FEW_GROUPS = 8
+"""In so many outboxes a batch of items is found faster than by a look at each item."""
 
 
 class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
@@ -153,17 +155,19 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
                 case "remove":
                     watch.remove(_sources("remove.sources", request.remove))
                 case "acknowledge":
-                    await self._acknowledge(request.acknowledge.items)
+                    await self._acknowledge(watch, request.acknowledge.items)
                 case _:
                     raise RemoteWorkersError(Reason.PROTOCOL_VIOLATION, "a frame must have content")
 
-    async def _acknowledge(self, refs: Iterable[work_item_pb2.WorkItemRef]) -> None:
+    async def _acknowledge(self, watch: OutcomeWatch, refs: Iterable[work_item_pb2.WorkItemRef]) -> None:
         checks = Checks()
         named = [_ref(checks, f"acknowledge.items[{index}]", item) for index, item in enumerate(refs)]
         checks.batch("acknowledge.items", len(named))
         checks.done()
         for topic, indexes in _by_topic(named).items():
-            await self._store.acknowledge(*topic, [named[index][1] for index in indexes])
+            groups = watch.groups_of(topic)
+            likely = groups if len(groups) <= _FEW_GROUPS else ()
+            await self._store.acknowledge(*topic, [named[index][1] for index in indexes], likely)
 
 
 def _enqueue_result(worker_topic: str, item_id: str, status: str) -> pb.EnqueueResult:

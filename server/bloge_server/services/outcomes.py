@@ -111,6 +111,10 @@ class OutcomeWatch:
         """The topics of its sources."""
         return self._sources.keys()
 
+    def groups_of(self, topic: Topic) -> list[str]:
+        """Return the reply groups that it watches in a topic."""
+        return [group for _, group in self._sources.get(topic, ())]
+
     async def next(self) -> News:
         """Wait for news of a source.
 

@@ -157,9 +157,18 @@ class RedisStore:
         place, more, *found = await self.read("read_outbox", namespace, worker_topic, args)
         return OutboxPage(int(place), bool(more), [codec.outcome(namespace, worker_topic, each) for each in found])
 
-    async def acknowledge(self, namespace: str, worker_topic: str, item_ids: Sequence[str]) -> int:
-        """Take recorded outcomes out of the outbox; return how many stood there."""
-        args: list[_Arg] = [self._retention_ms, *item_ids]
+    async def acknowledge(
+        self, namespace: str, worker_topic: str, item_ids: Sequence[str], groups: Iterable[str] = ()
+    ) -> int:
+        """Take recorded outcomes out of the outbox; return how many stood there.
+
+        Args:
+            namespace: of the items.
+            worker_topic: of the items.
+            item_ids: of the items.
+            groups: reply groups that most of them have: those need no look at their records.
+        """
+        args: list[_Arg] = [self._retention_ms, " ".join(groups), *item_ids]
         acknowledged: int = await self.read("acknowledge", namespace, worker_topic, args)
         return acknowledged
 

@@ -296,15 +296,18 @@ def test_a_start_delay_is_no_queue_wait(world: World) -> None:
 
 
 def test_outcomes_that_are_written_here_are_not_read(world: World) -> None:
-    """Their watcher gets them from the call that wrote them, and the echo of it leads to no read either."""
+    """Their watcher gets them from the call that wrote them, and the echo of it leads to no read either.
+
+    One read may be on its way: a topic is looked at again once the server hears of it.
+    """
     with world.wire.watch("group") as watch:
         watch.next()
         reads = world.value("bloge_store_call_seconds", script="read_outbox")
-        for number in range(5):
+        for number in range(10):
             world.wire.put(f"i{number}", reply_group="group")
             assert world.wire.complete(world.wire.claim_one())[0].reason == 0
             assert [outcome.item.item_id for outcome in watch.next().outcomes] == [f"i{number}"]
-        assert world.value("bloge_store_call_seconds", script="read_outbox") == reads
+        assert world.value("bloge_store_call_seconds", script="read_outbox") <= reads + 1
 
 
 def test_topics_beyond_the_limit_share_a_name(tmp_path: Path) -> None:

@@ -14,6 +14,27 @@ async def test_an_outcome_is_acknowledged_once(bench: Bench) -> None:
     assert await bench.store.acknowledge(bench.namespace, TOPIC, ["a", "a"]) == 1
 
 
+async def test_an_outcome_is_acknowledged_wherever_it_stands(bench: Bench) -> None:
+    """In one of the outboxes that were named, in another, or in none any more."""
+    groups = {"a": "one", "b": "two", "c": "three", "d": "one"}
+    await bench.enqueue(*(new(item_id, reply_group=group) for item_id, group in groups.items()))
+    for lease in await bench.claim(4):
+        await bench.complete(lease.token)
+    assert await bench.store.acknowledge(bench.namespace, TOPIC, ["d"], ["one"]) == 1
+    assert await bench.store.acknowledge(bench.namespace, TOPIC, [*"aabcd", "x"], ["two", "one", "nobody"]) == 3
+    assert {item_id: await bench.indexes(item_id) for item_id in groups} == {key: {"finished"} for key in groups}
+    assert (await topics.describe(bench.store, bench.namespace, TOPIC)).unacknowledged == 0
+
+
+async def test_a_dead_letter_whose_outcome_is_recorded_stays(bench: Bench) -> None:
+    """Its retention begins when somebody is done with it, however its acknowledgement found it."""
+    for item_id, groups in (("a", ["group"]), ("b", ())):
+        await bench.enqueue(new(item_id, on_dead_letter="RESUME_WITH_FAILURE"))
+        await bench.fail(await bench.claim_one(), fatal=True)
+        assert await bench.store.acknowledge(bench.namespace, TOPIC, [item_id], groups) == 1
+        assert await bench.indexes(item_id) == {"dead"}
+
+
 async def test_a_second_heartbeat_of_a_batch_does_not_shorten_the_lease(bench: Bench) -> None:
     """The deadline only moves forward, from report to report."""
     await bench.enqueue(new())

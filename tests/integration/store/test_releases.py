@@ -97,6 +97,16 @@ async def test_an_older_sweep_leaves_what_it_cannot_read(bench: Bench) -> None:
     assert (await bench.indexes("held")) == {"retry"}
 
 
+async def test_an_outcome_of_the_later_release_can_be_acknowledged(bench: Bench) -> None:
+    """Where its reply group is known: its record is not looked at, and indexes mean the same in both."""
+    upgraded = later(bench)
+    await upgraded.enqueue(bench.namespace, TOPIC, [new("a")])
+    await upgraded.cancel(bench.namespace, TOPIC, ["a"], "why")
+    assert await bench.store.acknowledge(bench.namespace, TOPIC, ["a"], ["other"]) == 0
+    assert await bench.store.acknowledge(bench.namespace, TOPIC, ["a"], ["group"]) == 1
+    assert await bench.indexes() == {"finished"}
+
+
 async def test_outcomes_of_the_later_release_wait_for_it(bench: Bench) -> None:
     """An older server does not deliver what it might misread; the later one does."""
     upgraded = later(bench)
