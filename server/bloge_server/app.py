@@ -107,7 +107,7 @@ class App:
             self._workers, work_items, graphs, operations, shared_port=settings.processes > 1
         )
         self._runs = Runs(RunBook(self.store))
-        self._readiness = Readiness(self.store.ping)
+        self._readiness = Readiness(self.store.calls.ping)
         calls = InProcess(self._workers, work_items, operations)
         sources = console.Sources(
             cast("ConsoleCalls", calls),

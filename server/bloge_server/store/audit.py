@@ -85,7 +85,7 @@ class Auditor:
     async def _keys(self, kind: str) -> AsyncIterator[str]:
         """Yield the keys of a kind, in every topic that is audited."""
         pattern = keys.topic_base(self._namespace, self._topic or "*") + kind + "*"
-        async for key in self._store.scan(pattern, _SCAN):
+        async for key in self._store.calls.scan(pattern, _SCAN):
             yield key
 
     async def _check(self, topic: str, item_ids: list[str], reply_group: str) -> Step:

@@ -50,7 +50,7 @@ class ExecutionAuditor:
     async def _ids(self) -> AsyncIterator[str]:
         """Yield the executions that have a journal or a record; some twice."""
         pattern = keys.execution_base(self._namespace, "*") + "*"
-        async for key in self._store.scan(pattern, _SCAN):
+        async for key in self._store.calls.scan(pattern, _SCAN):
             yield key[key.index("/x/") + 3 : key.index("}")]
 
     async def _walk_list(self) -> AsyncIterator[Step]:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -252,18 +252,6 @@ class RedisStore:
     async def now_ms(self, key: str) -> int:
         """Return the time in ms by the clock that scripts on a key would use."""
         return await self.calls.now_ms(key)
-
-    async def ping(self) -> None:
-        """Return if every master answers.
-
-        Raises:
-            RemoteWorkersError: STORE_UNAVAILABLE.
-        """
-        await self.calls.ping()
-
-    def scan(self, pattern: str, count: int) -> AsyncIterator[str]:
-        """Yield the keys that match a pattern, about `count` in a step."""
-        return self.calls.scan(pattern, count)
 
     async def _members(self, key: str) -> list[str]:
         members: set[bytes] = await self.calls.command("SMEMBERS", key)
