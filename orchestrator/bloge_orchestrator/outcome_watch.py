@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # the asynchronous stubs are a fiction of their type declarat
 _BATCH = 500
 _REMEMBERED = 10_000
 """Acknowledgements that are sent again after a reconnect: far more than can be on their way at once."""
+_ACKNOWLEDGE_SECONDS = 0.05
+"""So long acknowledgements wait for others: each frame costs the server and its store a call; nobody waits for it."""
 _CLOSE_SECONDS = 5.0
 
 _log = logging.getLogger("bloge_orchestrator")
@@ -69,6 +71,11 @@ class WatchState:
     def sources(self) -> Mapping[OutcomeSource, Deliver]:
         """What is watched, with who takes its outcomes."""
         return self._wanted
+
+    @property
+    def fills_a_frame(self) -> bool:
+        """Whether waiting brings no larger frame of acknowledgements."""
+        return len(self._unsent) >= _BATCH
 
     def add(self, source: OutcomeSource, deliver: Deliver) -> None:
         """Watch a source."""
@@ -161,6 +168,8 @@ class OutcomeWatch:
         self._awaited: dict[OutcomeSource, asyncio.Future[None]] = {}
         """Who waits for a source to catch up."""
         self._last_marker: OutcomeSource | None = None
+        self._saying: asyncio.TimerHandle | None = None
+        """What will say the acknowledgements that wait."""
         self._task: asyncio.Task[None] | None = None
 
     def add(self, source: OutcomeSource, deliver: Deliver) -> None:
@@ -177,8 +186,15 @@ class OutcomeWatch:
             self._news.set()
 
     def acknowledge(self, items: Iterable[ItemRef]) -> None:
-        """Tell the server, now or when it is there again, that outcomes are recorded."""
+        """Tell the server, in a moment or when it is there again, that outcomes are recorded."""
         self._state.acknowledge(items)
+        if self._state.fills_a_frame:
+            self._news.set()
+        elif self._saying is None:
+            self._saying = asyncio.get_running_loop().call_later(_ACKNOWLEDGE_SECONDS, self._say)
+
+    def _say(self) -> None:
+        self._saying = None
         self._news.set()
 
     async def settle(self, sources: Sequence[OutcomeSource]) -> None:

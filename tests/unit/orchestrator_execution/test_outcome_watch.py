@@ -1,8 +1,18 @@
 """What a stream of outcomes still has to be told."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
 from bloge.remote_workers.v1 import work_item_pb2
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
-from bloge_orchestrator.outcome_watch import ItemRef, OutcomeSource, WatchState
+from bloge_orchestrator.outcome_watch import ItemRef, OutcomeSource, OutcomeWatch, WatchState
+
+if TYPE_CHECKING:
+    from bloge.remote_workers.v1.work_item_service_pb2_grpc import WorkItemServiceAsyncStub
 
 
 def source(number: int) -> OutcomeSource:
@@ -129,3 +139,91 @@ def test_a_source_is_unsaid_until_its_frame_is_made() -> None:
     state.acknowledge([item(1)])
     assert frames(state) == ["ack i-1", "+e-1"]
     assert not state.is_unsaid(source(1))
+
+
+class Call:
+    """A stream whose server says nothing."""
+
+    def __init__(self) -> None:
+        self.written: asyncio.Queue[str] = asyncio.Queue()
+        self._over = asyncio.Event()
+
+    def __aiter__(self) -> AsyncIterator[pb.WatchOutcomesResponse]:
+        """Return the server's frames."""
+        return self
+
+    async def __anext__(self) -> pb.WatchOutcomesResponse:
+        """Wait for the end."""
+        await self._over.wait()
+        raise StopAsyncIteration
+
+    async def write(self, frame: pb.WatchOutcomesRequest) -> None:
+        """Take a frame."""
+        self.written.put_nowait(_short(frame))
+
+    async def done_writing(self) -> None:
+        """Close our side, and the server's with it."""
+        self._over.set()
+
+    def cancel(self) -> None:
+        """End."""
+        self._over.set()
+
+
+class Stub:
+    """A service with one stream."""
+
+    def __init__(self) -> None:
+        self.call = Call()
+
+    def WatchOutcomes(self) -> Call:  # noqa: N802 - as the contract names it
+        """Return the stream."""
+        return self.call
+
+
+@pytest.fixture
+async def stub() -> Stub:
+    """Return a service."""
+    return Stub()
+
+
+@pytest.fixture
+async def watch(stub: Stub) -> AsyncIterator[OutcomeWatch]:
+    """Return a watcher of one source."""
+    made = OutcomeWatch(cast("WorkItemServiceAsyncStub", stub), Random(1))
+    made.add(source(1), ignore)
+    assert await stub.call.written.get() == "+e-1"
+    yield made
+    await made.close()
+
+
+async def test_acknowledgements_wait_a_moment_for_others(watch: OutcomeWatch, stub: Stub) -> None:
+    """What is recorded one by one is said in one frame."""
+    for number in range(3):
+        watch.acknowledge([item(number)])
+        await asyncio.sleep(0)
+    assert await stub.call.written.get() == "ack i-0,i-1,i-2"
+    watch.acknowledge([item(3)])
+    assert await stub.call.written.get() == "ack i-3"
+
+
+async def test_a_frame_of_acknowledgements_does_not_wait(watch: OutcomeWatch, stub: Stub) -> None:
+    """It cannot become larger."""
+    watch.acknowledge([item(number) for number in range(500)])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert stub.call.written.get_nowait().startswith("ack i-0,")
+
+
+async def test_acknowledgements_go_with_whatever_else_is_said(watch: OutcomeWatch, stub: Stub) -> None:
+    """And before it: a source that is added must not bring them again."""
+    watch.acknowledge([item(1)])
+    watch.add(source(2), ignore)
+    assert [await stub.call.written.get() for _ in range(2)] == ["ack i-1", "+e-2"]
+
+
+async def test_a_close_says_the_acknowledgements_that_wait(watch: OutcomeWatch, stub: Stub) -> None:
+    """Nothing recorded comes again after it."""
+    watch.acknowledge([item(1)])
+    await watch.close()
+    assert stub.call.written.get_nowait() == "ack i-1"
