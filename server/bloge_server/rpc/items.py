@@ -49,10 +49,11 @@ def fill_outcome(message: pb.Outcome, stored: StoredOutcome) -> None:
     message.kind = _KINDS[stored.kind]
     message.output = stored.output
     message.retry_count = stored.retry_count
-    message.dead_letter_reason = dead_letter_reason(stored.dead_reason)
     message.reply_group = stored.reply_group
     message.execution_id = spec.execution_id
     message.node_id = spec.node_id
+    if stored.dead_reason:
+        message.dead_letter_reason = dead_letter_reason(stored.dead_reason)
     if stored.status == "DONE":
         message.worker_id = stored.worker_id
     seconds, rest = divmod(stored.outcome_ms, 1000)

@@ -3,12 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import lru_cache
 
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge.remote_workers.status import to_status
 from bloge.remote_workers.v1 import work_item_pb2, work_item_service_pb2_grpc
 from bloge.remote_workers.v1 import work_item_service_pb2 as pb
 from bloge_server.dispatch.dispatcher import Topic
+from bloge_server.domain.names import is_name
 from bloge_server.domain.work_item import NewItem
 from bloge_server.rpc import items
 from bloge_server.rpc.boundary import stream, unary
@@ -109,7 +111,7 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
         checks = Checks()
         checks.batch("items", len(request.items))
         checks.text("reason", request.reason, _REASON_CHARS)
-        refs = [_ref(checks, f"items[{index}]", item) for index, item in enumerate(request.items)]
+        refs = _refs(checks, "items", request.items)
         checks.done()
         results = [pb.CancelResult(item=item) for item in request.items]
         for topic, indexes in _by_topic(refs).items():
@@ -161,7 +163,7 @@ class WorkItemService(work_item_service_pb2_grpc.WorkItemServiceServicer):
 
     async def _acknowledge(self, watch: OutcomeWatch, refs: Iterable[work_item_pb2.WorkItemRef]) -> None:
         checks = Checks()
-        named = [_ref(checks, f"acknowledge.items[{index}]", item) for index, item in enumerate(refs)]
+        named = _refs(checks, "acknowledge.items", refs)
         checks.batch("acknowledge.items", len(named))
         checks.done()
         for topic, indexes in _by_topic(named).items():
@@ -188,6 +190,24 @@ def _ref(checks: Checks, path: str, item: work_item_pb2.WorkItemRef) -> tuple[To
     namespace = checks.namespace(item.namespace, f"{path}.namespace")
     topic = checks.name(f"{path}.worker_topic", item.worker_topic)
     return (namespace, topic), checks.name(f"{path}.item_id", item.item_id)
+
+
+def _refs(checks: Checks, path: str, items: Iterable[work_item_pb2.WorkItemRef]) -> list[tuple[Topic, str]]:
+    return [_valid_ref(item) or _ref(checks, f"{path}[{index}]", item) for index, item in enumerate(items)]
+
+
+def _valid_ref(item: work_item_pb2.WorkItemRef) -> tuple[Topic, str] | None:
+    """Return what a ref names; None if `_ref` must say what is wrong with it. A path costs more than the rest."""
+    topic, item_id = _named(item.namespace, item.worker_topic), item.item_id
+    return (topic, item_id) if topic is not None and is_name(item_id) else None
+
+
+@lru_cache(maxsize=1024)
+def _named(namespace: str, worker_topic: str) -> Topic | None:
+    """Return the topic of a ref; the items of a batch share it, mostly."""
+    checks = Checks()
+    topic = (checks.namespace(namespace), checks.name("worker_topic", worker_topic))
+    return None if checks.violations else topic
 
 
 def _checked_ref(item: work_item_pb2.WorkItemRef) -> tuple[Topic, str]:
