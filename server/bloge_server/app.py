@@ -77,6 +77,8 @@ class App:
         )
         self._heralds = Heralds()
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
+        self._heard: set[Topic] = set()
+        """Topics that were listened to before."""
         self._outcomes = Outcomes(self.store)
         executions = Executions(self.store, self._outcomes)
         self._journaling = Journaling(self.store, executions, self._know)
@@ -191,9 +193,10 @@ class App:
         self._listener.watch([topic for topic in topics if self._sweeper.know(topic)])
 
     def _hear(self, topic: Topic) -> None:
-        """Look at a topic that is heard from now on: what was heralded before was not."""
+        """Look at a topic that is heard from now on, or again: what was heralded before was not."""
         self._pump.wake(topic)
-        self._outcomes.look_again(topic)
+        (self._outcomes.read_anew if topic in self._heard else self._outcomes.look_again)(topic)
+        self._heard.add(topic)
         self._sweeper.schedule(topic, 0)
 
     async def _learn_topics(self) -> None:
@@ -209,6 +212,7 @@ class App:
         """Take no more care of topics that hold nothing and that nobody here wants anything of."""
         for topic in topics:
             self._sweeper.forget(topic)
+        self._heard.difference_update(topics)
         self._listener.forget(topics)
 
     async def _fall_back(self) -> None:

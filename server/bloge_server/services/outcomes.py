@@ -53,7 +53,7 @@ def _size(outcome: StoredOutcome) -> int:
 
 
 class OutcomeWatch:
-    """One watcher: reads the outboxes of its sources in order, each outcome once for as long as it lives."""
+    """One watcher: reads the outboxes of its sources in order, each outcome once for as long as the store is there."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
@@ -86,9 +86,16 @@ class OutcomeWatch:
             reading.unread = True
             self._has_news(source)
 
+    def read_anew(self, topic: Topic) -> None:
+        """Read the outboxes of a topic from their beginning: places that are known may mean something else now."""
+        for source in self._sources.get(topic, ()):
+            self._readings[source] = _Reading(caught_up=self._readings[source].caught_up)
+            self.poke(source)
+
     def take(self, source: Source, emission: Emission) -> None:
         """Take outcomes that follow what the watcher knows; else note that there is something to read."""
-        if (reading := self._readings.get(source)) is None:
+        reading = self._readings.get(source)
+        if reading is None or emission.place <= reading.place:  # a read was faster than the reply
             return
         follows = emission.before <= reading.place and not reading.is_read
         if emission.outcomes is None or not follows or not _fit_a_frame(more := reading.handed + emission.outcomes):
@@ -205,6 +212,15 @@ class Outcomes:
         for events in self._awaited.get(topic, {}).values():
             for event in events:
                 event.set()
+
+    def read_anew(self, topic: Topic) -> None:
+        """Look at a topic again, and believe nothing that is known of it: the store may have lost its last writes.
+
+        A replica that took over, or a store that restarted, counts outcomes from before what it lost.
+        """
+        for watch in self._watches:
+            watch.read_anew(topic)
+        self.look_again(topic)
 
     @property
     def topics(self) -> set[Topic]:

@@ -14,7 +14,7 @@ from support.graphs import Graphs, event
 from support.server import running_server
 from support.store_process import running_store
 from support.waiting import until
-from support.wire import Wire, seconds
+from support.wire import TOPIC, Wire, seconds
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,28 @@ def test_lost_wake_ups_are_made_up_for(here: Wire, there: Wire, shared_store: st
         while len(found) < 2:
             found += [outcome.item.item_id for outcome in watch.next().outcomes]
     assert sorted(found) == ["a", "b"]
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_outcomes_come_though_the_store_lost_its_last_writes(
+    here: Wire, there: Wire, shared_store: str, place: str
+) -> None:
+    """A replica that took over counts outcomes from before: watchers do not take new ones for what they have seen."""
+    base = keys.topic_base(here.namespace, TOPIC)
+    with Redis.from_url(shared_store) as admin, here.watch("group") as watch:
+        assert watch.next().caught_up
+        for item_id in ("a", "b"):
+            here.put(item_id, reply_group="group")
+            here.complete(here.claim_one())
+            assert [outcome.item.item_id for outcome in watch.next().outcomes] == [item_id]
+        admin.delete(f"{base}outbox:group", f"{base}outboxes")
+        admin.hset(f"{base}topic", "outcomes", "0")
+        admin.hset(f"{base}topic", "unacknowledged", "0")
+        admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        worker = {"here": here, "there": there}[place]
+        worker.put("c", reply_group="group")
+        worker.complete(worker.claim_one())
+        assert [outcome.item.item_id for outcome in watch.next().outcomes] == ["c"]
 
 
 def test_a_worker_is_asked_to_leave_wherever_it_is(here: Wire, there: Wire) -> None:

@@ -234,6 +234,34 @@ async def test_replies_that_overtake_each_other_lose_nothing(watch: OutcomeWatch
     assert await quiet(watch)
 
 
+async def test_a_reply_that_a_read_overtook_brings_nothing_again(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Neither its outcomes, nor those behind them."""
+    await begun(watch, outboxes)
+    late = outboxes.told("a")
+    outboxes.emit("group", "b")
+    watch.poke(SOURCE)
+    assert ids(await watch.next()) == ["a", "b"]
+    watch.take(SOURCE, late)
+    assert await quiet(watch)
+
+
+async def test_a_source_that_is_read_anew_begins_at_its_beginning(watch: OutcomeWatch, outboxes: Outboxes) -> None:
+    """Whatever is on its way; that it is caught up is said once."""
+    await begun(watch, outboxes)
+    watch.take(SOURCE, outboxes.told("a"))
+    assert ids(await watch.next()) == ["a"]
+    outboxes.outcomes["group"] = [(1, stored.outcome("other"))]
+    watch.poke(SOURCE)
+
+    def during() -> None:
+        outboxes.on_read = nothing
+        watch.read_anew(TOPIC)
+
+    outboxes.on_read = during
+    assert await watch.next() == News(SOURCE, [stored.outcome("other")], caught_up=False)
+    assert await quiet(watch)
+
+
 async def test_what_comes_during_a_read_is_read(watch: OutcomeWatch, outboxes: Outboxes) -> None:
     """Nobody knows whether the page has it already."""
     await begun(watch, outboxes)
