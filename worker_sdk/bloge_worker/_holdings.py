@@ -153,7 +153,7 @@ class Holdings:
 
     def disconnected(self, session: Session) -> None:
         """Take the end of the session that leases and reports relied on."""
-        self.leases.doubt_receipts(session.last_heard, session.offer_duration)
+        self.leases.doubt_receipts(session.receipts_arrived_until, session.offer_duration)
         self.reports.forget_session()
 
     def check(self, now: float, *, connected: bool) -> None:

@@ -194,11 +194,11 @@ class LeaseBook:
         """Trust leases no longer than their offer where the stream ended before any sign that the receipt arrived.
 
         Args:
-            since: when the server was last heard; receipts sent before that are taken as arrived.
+            since: receipts sent until then have arrived.
             offer_duration: how long an offer waits for its receipt.
         """
         for held in self._by_token.values():
-            if not held.confirmed and held.sent_at >= since:
+            if not held.confirmed and held.sent_at > since:
                 held.duration = min(held.duration, offer_duration)
                 held.heartbeat_at = min(held.heartbeat_at, since)  # Whoever can ask first, asks.
                 self.next_check = min(self.next_check, held.heartbeat_at, held.stop_at)

@@ -20,7 +20,8 @@ LEAVE_TIMEOUT = 5.0
 
 CONFIRM_AFTER = 0.5
 """Seconds after a receipt at which the server is asked for a sign of life. A receipt has no answer of its own, and a
-lease whose receipt may be lost cannot be trusted once the stream has broken."""
+lease whose receipt may be lost cannot be trusted once the stream has broken. Servers tell their store of a receipt
+within half of this, so a frame that comes sooner shows that the server has it, but not that its store does."""
 
 PING_PATIENCE = 1.5
 """Ping intervals of silence after which the worker asks for a sign of life."""
@@ -98,6 +99,11 @@ class Session:
         """Note that a frame came."""
         self.last_heard = now
         self.asked_at = inf
+
+    @property
+    def receipts_arrived_until(self) -> float:
+        """Receipts that were sent until then are known to have arrived."""
+        return self.last_heard - CONFIRM_AFTER
 
     def asked(self, now: float) -> None:
         """Note that something was sent that the server answers."""

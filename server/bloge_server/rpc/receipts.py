@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
+from math import inf
 
 import structlog
 
@@ -15,6 +16,8 @@ from bloge_server.store.redis_store import RedisStore
 
 _WAIT_SHARE = 0.1
 """Of the offer lease: so long a receipt waits for a report that says more. Far too little for the offer to lapse."""
+MOST_WAIT_SECONDS = 0.25
+"""And no longer: workers take it that a frame half a second after a receipt shows that the store was told."""
 _TOGETHER_SHARE = 0.5
 """Receipts that have waited for this part of their time go with one whose time is over."""
 
@@ -43,7 +46,7 @@ class Receipts:
         on_refused: Callable[[LeaseToken, Reason], None],
     ) -> None:
         self._store = store
-        self._wait = offer_lease * _WAIT_SHARE
+        self._wait = min(offer_lease * _WAIT_SHARE, MOST_WAIT_SECONDS)
         self._clock = clock
         self._on_refused = on_refused
         self._came: dict[LeaseToken, float] = {}
@@ -75,9 +78,10 @@ class Receipts:
             self.telling = None
 
     def _take(self) -> dict[Topic, list[Receipt]]:
-        """Take what has waited long enough, by topic."""
+        """Take what has waited long enough, by topic: nothing, if the oldest has not."""
         now = self._clock()
-        latest = now - self._wait * _TOGETHER_SHARE
+        oldest = next(iter(self._came.values()), now)
+        latest = now - self._wait * _TOGETHER_SHARE if now - oldest >= self._wait else -inf
         by_topic: dict[Topic, list[Receipt]] = {}
         for token, at in list(takewhile(lambda each: each[1] <= latest, self._came.items())):
             del self._came[token]

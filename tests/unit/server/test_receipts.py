@@ -1,7 +1,7 @@
 """How receipts reach the store: late, together, and only where no report said more."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
@@ -9,11 +9,12 @@ import pytest
 from bloge.remote_workers.errors import Reason, RemoteWorkersError
 from bloge_server.domain.lease_token import LeaseToken
 from bloge_server.domain.reports import Receipt, Verdict
-from bloge_server.rpc.receipts import Receipts
+from bloge_server.rpc.receipts import MOST_WAIT_SECONDS, Receipts
 from bloge_server.store.redis_store import RedisStore
+from bloge_worker._session import CONFIRM_AFTER
 
-OFFER_SECONDS = 10.0
-WAIT_SECONDS = 1.0
+OFFER_SECONDS = 1.25
+WAIT_MS = 125
 """A tenth of it."""
 
 
@@ -53,12 +54,12 @@ class Taken:
 class Session:
     """Receipts of a session, with a time and a store of the test's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, offer_seconds: float = OFFER_SECONDS) -> None:
         self.moments, self.store = Moments(), Taken()
         self.refused: list[tuple[str, Reason]] = []
         self.receipts = Receipts(
             cast("RedisStore", self.store),
-            OFFER_SECONDS,
+            offer_seconds,
             self.moments,
             lambda token, reason: self.refused.append((token.item_id, reason)),
         )
@@ -70,12 +71,25 @@ class Session:
         return self.store.calls
 
 
+Opens = Callable[..., Session]
+
+
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Session:
-    """Return a session whose sleeps pass at once."""
-    made = Session()
-    monkeypatch.setattr(asyncio, "sleep", made.moments.sleep)
+def opens(monkeypatch: pytest.MonkeyPatch) -> Opens:
+    """Return what makes a session whose sleeps pass at once."""
+
+    def made(**settings: float) -> Session:
+        session = Session(**settings)
+        monkeypatch.setattr(asyncio, "sleep", session.moments.sleep)
+        return session
+
     return made
+
+
+@pytest.fixture
+def session(opens: Opens) -> Session:
+    """Return a session."""
+    return opens()
 
 
 def token(item_id: str, topic: str = "t") -> LeaseToken:
@@ -86,8 +100,25 @@ def token(item_id: str, topic: str = "t") -> LeaseToken:
 async def test_a_receipt_waits_for_a_tenth_of_its_offer(session: Session) -> None:
     """And says how long it has waited."""
     session.receipts.came([token("a")])
-    assert await session.told() == [("t", [("a", 1000)])]
-    assert session.moments.on_sleep == [WAIT_SECONDS]
+    assert await session.told() == [("t", [("a", WAIT_MS)])]
+    assert session.moments.on_sleep == [WAIT_MS / 1000]
+
+
+async def test_a_receipt_never_waits_so_long_that_a_worker_believes_too_much(opens: Opens) -> None:
+    """A frame half a second after a receipt says that the store knows: with the call itself that must be true."""
+    session = opens(offer_seconds=60.0)
+    session.receipts.came([token("a")])
+    assert await session.told() == [("t", [("a", MOST_WAIT_SECONDS * 1000)])]
+    assert MOST_WAIT_SECONDS <= CONFIRM_AFTER / 2
+
+
+async def test_a_receipt_waits_for_its_own_time_if_the_one_before_it_is_reported(session: Session) -> None:
+    """Else each report of a busy worker would cost a call for what comes behind it."""
+    session.receipts.came([token("a")])
+    session.moments.now += 0.03125
+    session.receipts.came([token("b")])
+    session.receipts.reported(token("a"))
+    assert await session.told() == [("t", [("b", WAIT_MS)])]
 
 
 async def test_a_report_makes_a_receipt_needless(session: Session) -> None:
@@ -95,29 +126,29 @@ async def test_a_report_makes_a_receipt_needless(session: Session) -> None:
     session.receipts.came([token("a"), token("b")])
     session.receipts.reported(token("a"))
     session.receipts.reported(token("stranger"))
-    assert await session.told() == [("t", [("b", 1000)])]
+    assert await session.told() == [("t", [("b", WAIT_MS)])]
 
 
 async def test_receipts_that_came_soon_after_go_together(session: Session) -> None:
     """Younger ones wait for their own time."""
-    for item_id, later in (("a", 0.0), ("b", 0.5), ("c", 0.25)):
+    for item_id, later in (("a", 0.0), ("b", 0.0625), ("c", 0.03125)):
         session.moments.now += later
         session.receipts.came([token(item_id)])
-    assert await session.told() == [("t", [("a", 1000), ("b", 500)]), ("t", [("c", 1000)])]
+    assert await session.told() == [("t", [("a", WAIT_MS), ("b", WAIT_MS // 2)]), ("t", [("c", WAIT_MS)])]
 
 
 async def test_a_receipt_that_comes_twice_is_as_old_as_the_first(session: Session) -> None:
     """Repeating it makes no lease longer."""
     session.receipts.came([token("a")])
-    session.moments.now += 0.5
+    session.moments.now += 0.0625
     session.receipts.came([token("a")])
-    assert await session.told() == [("t", [("a", 1000)])]
+    assert await session.told() == [("t", [("a", WAIT_MS)])]
 
 
 async def test_each_topic_has_a_call_of_its_own(session: Session) -> None:
     """Scripts touch one topic."""
     session.receipts.came([token("a", "s"), token("b", "t"), token("c", "s")])
-    assert await session.told() == [("s", [("a", 1000), ("c", 1000)]), ("t", [("b", 1000)])]
+    assert await session.told() == [("s", [("a", WAIT_MS), ("c", WAIT_MS)]), ("t", [("b", WAIT_MS)])]
 
 
 async def test_what_was_taken_back_is_said(session: Session) -> None:
@@ -135,5 +166,5 @@ async def test_a_store_that_is_away_costs_the_receipts_only(session: Session) ->
     assert await session.told() == []
     session.store.is_away = False
     session.receipts.came([token("b")])
-    assert await session.told() == [("t", [("b", 1000)])]
+    assert await session.told() == [("t", [("b", WAIT_MS)])]
     assert session.refused == []

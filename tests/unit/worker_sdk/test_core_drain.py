@@ -6,6 +6,7 @@ from unit.worker_sdk.scripted_server import lease_of
 from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._durations import duration_of
 from bloge_worker._leases import HeldLease
+from bloge_worker._session import CONFIRM_AFTER
 
 
 def draining(*items: str, grace: float = 30.0) -> tuple[CoreDriver, list[HeldLease]]:
@@ -108,7 +109,7 @@ def test_a_lease_is_kept_alive_until_its_item_goes_back() -> None:
 def test_a_reconnect_while_handlers_unwind_keeps_their_leases() -> None:
     """They are named, for they are still held."""
     driver, (held,) = draining("a", grace=10.0)
-    driver.now += 0.1
+    driver.now += CONFIRM_AFTER
     driver.receive(ping=work_stream_pb2.Ping(answer=1))
     driver.turn(10.0)
     driver.break_stream()

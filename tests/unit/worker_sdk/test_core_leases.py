@@ -203,8 +203,18 @@ def test_a_receipt_that_may_not_have_arrived_is_trusted_for_the_offer_lease_only
     assert doubtful.stop_at == pytest.approx(driver.now + 5.0 * 2 / 3)
 
 
-def test_a_receipt_followed_by_any_frame_is_trusted() -> None:
-    """A frame that came after the receipt was sent shows that the server was there to get it."""
+def test_a_receipt_followed_too_soon_by_a_frame_is_not_trusted() -> None:
+    """The server has it, and may not have told its store yet when both of them die."""
+    driver = connected()
+    (doubtful,) = driver.offer(lease_of("a", duration=30.0))
+    driver.now += 0.4
+    driver.receive(ping=work_stream_pb2.Ping(answer=1))
+    driver.break_stream()
+    assert doubtful.stop_at == pytest.approx(driver.now - 0.4 + 5.0 * 2 / 3)
+
+
+def test_a_receipt_followed_by_a_frame_is_trusted() -> None:
+    """A frame that came half a second after the receipt was sent shows that the store was told of it."""
     driver = connected()
     (held,) = driver.offer(lease_of("a", duration=30.0))
     driver.now += 0.5

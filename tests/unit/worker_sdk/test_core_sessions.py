@@ -10,7 +10,7 @@ from bloge.remote_workers.v1 import lease_pb2, work_stream_pb2
 from bloge_worker._backoff import LONGEST_DELAY
 from bloge_worker._leases import HeldLease
 from bloge_worker._reports import MAX_FRAME_BYTES
-from bloge_worker._session import LEAST_PATIENCE, LEAVE_TIMEOUT, WELCOME_TIMEOUT
+from bloge_worker._session import CONFIRM_AFTER, LEAST_PATIENCE, LEAVE_TIMEOUT, WELCOME_TIMEOUT
 
 
 def test_the_first_frame_is_hello_with_all_that_the_server_asks_for() -> None:
@@ -80,7 +80,7 @@ def test_a_stream_that_answers_nothing_is_replaced_while_its_leases_last() -> No
     driver = CoreDriver()
     driver.connect(lease=30.0, silence=30.0)
     (held,) = driver.offer(lease_of("a"))
-    driver.now += 0.1
+    driver.turn(CONFIRM_AFTER)
     driver.receive(ping=work_stream_pb2.Ping(answer=1))
     asked_at = 0.0
     while not driver.effects.aborts:

@@ -8,6 +8,7 @@ from unit.worker_sdk.scripted_server import lease_of
 
 from bloge.remote_workers.v1 import error_reason_pb2, lease_pb2, work_stream_pb2
 from bloge_worker._durations import duration_of
+from bloge_worker._session import CONFIRM_AFTER
 from bloge_worker._twin import AGAIN_AFTER, TRY_AFTER
 
 
@@ -16,7 +17,7 @@ def cut_off(*items: str, **settings: Any) -> tuple[CoreDriver, list[Any]]:
     driver = CoreDriver(**settings)
     driver.connect()
     held = driver.offer(*(lease_of(item) for item in items)) if items else []
-    driver.now += 0.1
+    driver.now += CONFIRM_AFTER
     driver.receive(ping=work_stream_pb2.Ping(answer=1))
     driver.break_stream()
     return driver, held
