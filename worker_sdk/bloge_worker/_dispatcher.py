@@ -108,14 +108,14 @@ class Dispatcher:
             executor.close()
 
     def _find(self, held: HeldLease) -> Handler | None:
-        worker_topic, spec = held.key[0], held.message.spec
+        worker_topic, spec = held.key[0], held.spec
         operator = spec.operator_ref
         if not operator and self._handlers.tells_operators_apart(worker_topic):
             operator = decode_payload(spec.payload, raw=False).operator_ref
         return self._handlers.find(worker_topic, operator)
 
     def _refuse(self, held: HeldLease) -> None:
-        spec = held.message.spec
+        spec = held.spec
         reason = f"this worker has no handler for operator {spec.operator_ref or '(none)'}"
         self.unknown_operators += 1
         self._on_unknown(held, report_release(held.token, UNKNOWN_OPERATOR_DELAY, reason))

@@ -35,6 +35,8 @@ class HeldLease:
     """A lease whose handler runs, or waits for its turn. It occupies a slot until the handler has ended."""
 
     message: lease_pb2.Lease = field(repr=False)
+    spec: work_item_pb2.WorkItemSpec = field(repr=False)
+    """The message's, kept: each look at a part of a message makes a new object."""
     token: str = field(repr=False)
     key: tuple[str, str]
     """Topic and item id."""
@@ -152,6 +154,7 @@ class LeaseBook:
         duration = seconds_of(message.lease_duration) or default_duration
         return HeldLease(
             message=message,
+            spec=spec,
             token=message.lease_token,
             key=(spec.worker_topic, spec.item_id),
             fence=message.fence,

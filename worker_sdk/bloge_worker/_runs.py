@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bloge_worker._leases import HeldLease
-from bloge_worker._payload import decode_payload
+from bloge_worker._payload import Payload, decode_payload
 from bloge_worker._tracing import RunSpan, run_span
 from bloge_worker.context import Cancellation, WorkContext
 from bloge_worker.handlers import Handler
@@ -82,18 +82,20 @@ class Run:
         return report_output(self.held.token, output, raw=self.handler.raw, limit=services.max_payload_bytes())
 
     def _arguments(self, services: RunServices) -> tuple[Any, ...]:
+        payload = decode_payload(self.held.spec.payload, raw=self.handler.raw)
+        context = self._context(payload, services) if "context" in self.handler.parameters else None
+        return self.handler.arguments(payload, context)
+
+    def _context(self, payload: Payload, services: RunServices) -> WorkContext:
         held = self.held
-        lease = held.message
-        payload = decode_payload(lease.spec.payload, raw=self.handler.raw)
-        context = WorkContext(
-            lease,
+        return WorkContext(
+            held.message,
             payload,
             self.cancellation,
             lambda details: services.send_progress(held, details),
             services.clock,
             held.deadline,
         )
-        return self.handler.arguments(context, payload)
 
 
 Ended = tuple[Run, Report | None]

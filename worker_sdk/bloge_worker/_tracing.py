@@ -39,7 +39,7 @@ _UNTRACED = nullcontext(RunSpan())
 
 def run_span(held: HeldLease) -> AbstractContextManager[RunSpan]:
     """Return a context in which a handler runs: its span is current there, and the report's span comes below it."""
-    spec = held.message.spec
+    spec = held.spec
     if not tracing.INSTALLED or not spec.HasField("trace_context") or not tracing.is_traced(spec.trace_context):
         return _UNTRACED
     return _traced(held)
@@ -47,7 +47,7 @@ def run_span(held: HeldLease) -> AbstractContextManager[RunSpan]:
 
 def within_run(held: HeldLease) -> AbstractContextManager[RunSpan]:
     """Return a context for a child process: the span of the run, which the worker's process has, is current there."""
-    spec = held.message.spec
+    spec = held.spec
     if not tracing.INSTALLED or not spec.HasField("trace_context"):
         return _UNTRACED
     return _attached(spec.trace_context)

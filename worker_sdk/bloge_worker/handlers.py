@@ -46,8 +46,12 @@ class Handler:
             return os.cpu_count() or 1
         return self.concurrency
 
-    def arguments(self, context: WorkContext, payload: Payload) -> tuple[Any, ...]:
+    def arguments(self, payload: Payload, context: WorkContext | None) -> tuple[Any, ...]:
         """Return what to call the function with.
+
+        Args:
+            payload: what came with the item.
+            context: of the run; None will do for a function that takes none.
 
         Raises:
             PayloadError: the input does not fit the annotated type.
