@@ -79,6 +79,8 @@ class App:
         self._listener = WakeListener(client, self._heralds.tell, self._hear)
         self._heard: set[Topic] = set()
         """Topics that were listened to before."""
+        self._unneeded: set[Topic] = set()
+        """Topics that held nothing, and of which nobody here wanted anything, at the last look."""
         self._outcomes = Outcomes(self.store)
         executions = Executions(self.store, self._outcomes)
         self._journaling = Journaling(self.store, executions, self._know)
@@ -206,7 +208,10 @@ class App:
             _log.warning("topics cannot be read", error=str(error))
             return
         self._know(listed)
-        self._forget(self._sweeper.topics.difference(listed, self._pump.topics, self._outcomes.topics))
+        unneeded = self._sweeper.topics.difference(listed, self._pump.topics, self._outcomes.topics)
+        # Twice in a row: a topic is taken care of a moment before its first item lists it.
+        self._forget(unneeded & self._unneeded)
+        self._unneeded = unneeded
 
     def _forget(self, topics: Collection[Topic]) -> None:
         """Take no more care of topics that hold nothing and that nobody here wants anything of."""

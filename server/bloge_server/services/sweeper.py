@@ -47,6 +47,7 @@ class Agenda:
         """Add a topic, due now; return whether it is new."""
         if topic in self._due:
             return False
+        self._due[topic] = math.inf
         self.schedule(topic, now)
         return True
 
@@ -55,8 +56,8 @@ class Agenda:
         self._due.pop(topic, None)
 
     def schedule(self, topic: Topic, at: float) -> None:
-        """Make a topic due at a time, if it is not due sooner."""
-        if at < self._due.get(topic, math.inf):
+        """Make a topic due at a time, if it is not due sooner. One that is not known, or not any more, stays so."""
+        if at < self._due.get(topic, -math.inf):
             self._due[topic] = at
             heapq.heappush(self._heap, (at, topic))
 

@@ -54,24 +54,40 @@ def test_a_topic_that_was_taken_is_not_due_until_it_is_scheduled() -> None:
 def test_the_earliest_time_counts() -> None:
     """Scheduling later never puts off what is due sooner."""
     agenda = Agenda()
-    agenda.schedule(A, 3.0)
+    agenda.know(A, 3.0)
     agenda.schedule(A, 9.0)
+    agenda.know(B, 7.0)
     agenda.schedule(B, 4.0)
     assert agenda.next_due() == 3.0
     assert agenda.take_due(3.5) == [A]
     assert agenda.next_due() == 4.0
 
 
-@given(st.lists(st.tuples(st.sampled_from(["schedule", "take", "forget"]), st.integers(0, 3), st.integers(0, 20))))
+def test_a_topic_that_was_forgotten_stays_so_until_it_is_known_again() -> None:
+    """What is heard late must not bring it back: whoever gets to know it then has to listen to it again."""
+    agenda = Agenda()
+    agenda.know(A, 1.0)
+    agenda.forget(A)
+    agenda.schedule(A, 2.0)
+    assert list(agenda) == []
+    assert agenda.know(A, 3.0)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["know", "schedule", "take", "forget"]), st.integers(0, 3), st.integers(0, 20)))
+)
 def test_an_agenda_in_any_history(steps: list[tuple[str, int, int]]) -> None:
     """What is due, and when, is what the simplest agenda would say."""
     agenda = Agenda()
     due: dict[Topic, float] = {}
     for verb, topic_number, at in steps:
         topic = ("default", f"t{topic_number}")
-        if verb == "schedule":
+        if verb == "know":
+            assert agenda.know(topic, at) == (topic not in due)
+            due.setdefault(topic, at)
+        elif verb == "schedule":
             agenda.schedule(topic, at)
-            due[topic] = min(at, due.get(topic, math.inf))
+            due.update({topic: min(at, due[topic])} if topic in due else {})
         elif verb == "forget":
             agenda.forget(topic)
             due.pop(topic, None)
@@ -154,7 +170,8 @@ async def test_a_new_topic_is_swept_at_once(sweeper: Sweeper, sweeps: Sweeps) ->
 async def test_what_falls_due_sooner_wakes_the_sweeper(sweeper: Sweeper, sweeps: Sweeps) -> None:
     """A due time that somebody else set is honoured though the sweeper sleeps until a later one."""
     sweeper.know(A)
-    await sweeps.done.get()
+    sweeper.know(B)
+    assert {await sweeps.done.get(), await sweeps.done.get()} == {"a", "b"}
     await _settled()
     sweeper.schedule(B, 0)
     assert await sweeps.done.get() == "b"
@@ -163,7 +180,8 @@ async def test_what_falls_due_sooner_wakes_the_sweeper(sweeper: Sweeper, sweeps:
 async def test_only_what_is_due_is_swept(sweeper: Sweeper, sweeps: Sweeps) -> None:
     """A topic whose time has not come is left alone when another is swept."""
     sweeper.know(A)
-    await sweeps.done.get()
+    sweeper.know(B)
+    assert {await sweeps.done.get(), await sweeps.done.get()} == {"a", "b"}
     await _settled()
     sweeper.schedule(A, 60_000)
     sweeper.schedule(B, 0)
@@ -295,7 +313,7 @@ async def test_a_failed_sweep_does_not_end_the_sweeper(sweeper: Sweeper, sweeps:
     sweeper.know(A)
     assert await sweeps.done.get() == "a"
     await _settled()
-    sweeper.schedule(B, 0)
+    sweeper.know(B)
     async with asyncio.timeout(5):
         assert await sweeps.done.get() == "b"
     sweeps.now += FAILED_SECONDS
