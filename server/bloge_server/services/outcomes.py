@@ -18,6 +18,7 @@ Source = tuple[Topic, str]
 
 _PAGE = 500
 """Outcomes read at once: as many as workers report at once, so that a batch stays one."""
+_MOST_HANDED_BYTES = 4 * OUTBOX_BYTES
 _FALLBACK_SECONDS = 1.0
 
 
@@ -42,10 +43,7 @@ class _Reading:
     """What is behind the place is on its way here."""
     handed: list[StoredOutcome] = field(default_factory=list)
     """Outcomes up to the place that the watcher was not told yet."""
-
-
-def _fit_a_frame(outcomes: Sequence[StoredOutcome]) -> bool:
-    return len(outcomes) <= 2 * _PAGE and sum(map(_size, outcomes)) <= OUTBOX_BYTES
+    handed_bytes: int = 0
 
 
 def _size(outcome: StoredOutcome) -> int:
@@ -61,6 +59,8 @@ class OutcomeWatch:
         self._sources: defaultdict[Topic, set[Source]] = defaultdict(set)
         """The same sources by topic."""
         self._pending: dict[Source, None] = {}
+        self._handed_bytes = 0
+        """Of all sources: a client that does not read must not fill the server's memory."""
         self._news = asyncio.Event()
 
     def add(self, sources: Iterable[Source]) -> None:
@@ -73,7 +73,7 @@ class OutcomeWatch:
     def remove(self, sources: Iterable[Source]) -> None:
         """Watch these no more."""
         for source in sources:
-            self._readings.pop(source, None)
+            self._take_handed(self._readings.pop(source, _Reading()))
             self._pending.pop(source, None)
             of_topic = self._sources[source[0]]
             of_topic.discard(source)
@@ -89,6 +89,7 @@ class OutcomeWatch:
     def read_anew(self, topic: Topic) -> None:
         """Read the outboxes of a topic from their beginning: places that are known may mean something else now."""
         for source in self._sources.get(topic, ()):
+            self._take_handed(self._readings[source])
             self._readings[source] = _Reading(caught_up=self._readings[source].caught_up)
             self.poke(source)
 
@@ -98,11 +99,28 @@ class OutcomeWatch:
         if reading is None or emission.place <= reading.place:  # a read was faster than the reply
             return
         follows = emission.before <= reading.place and not reading.is_read
-        if emission.outcomes is None or not follows or not _fit_a_frame(more := reading.handed + emission.outcomes):
+        if emission.outcomes is None or not follows or not self._hand(reading, emission.outcomes):
             self.poke(source)
             return
-        reading.place, reading.handed = emission.place, more
+        reading.place = emission.place
         self._has_news(source)
+
+    def _hand(self, reading: _Reading, outcomes: Sequence[StoredOutcome]) -> bool:
+        """Keep outcomes for the watcher, if they fit into a frame, and into what all sources may have."""
+        size = sum(map(_size, outcomes))
+        fits = len(reading.handed) + len(outcomes) <= 2 * _PAGE and reading.handed_bytes + size <= OUTBOX_BYTES
+        if not fits or self._handed_bytes + size > _MOST_HANDED_BYTES:
+            return False
+        reading.handed += outcomes
+        reading.handed_bytes += size
+        self._handed_bytes += size
+        return True
+
+    def _take_handed(self, reading: _Reading) -> list[StoredOutcome]:
+        outcomes, reading.handed = reading.handed, []
+        self._handed_bytes -= reading.handed_bytes
+        reading.handed_bytes = 0
+        return outcomes
 
     def _has_news(self, source: Source) -> None:
         self._pending[source] = None
@@ -136,10 +154,9 @@ class OutcomeWatch:
             del self._pending[source]
             reading = self._readings[source]
             if reading.handed:
-                outcomes, reading.handed = reading.handed, []
                 if reading.unread:
                     self._has_news(source)
-                return News(source, outcomes, caught_up=False)
+                return News(source, self._take_handed(reading), caught_up=False)
             page = await self._read(source, reading)
             if self._readings.get(source) is not reading:
                 continue  # removed, or begun anew, meanwhile

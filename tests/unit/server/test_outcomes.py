@@ -302,6 +302,36 @@ async def test_more_than_a_frame_holds_is_not_handed_over(watch: OutcomeWatch, o
     assert outboxes.reads >= (600 if large == "bytes" else 300)
 
 
+async def test_a_watcher_that_does_not_read_is_handed_so_much_and_no_more(
+    watch: OutcomeWatch, outboxes: Outboxes
+) -> None:
+    """Of all its sources together; the rest stays in the store until it reads, and then it is handed over again."""
+    groups = [f"g{number}" for number in range(12)]
+    sources: list[Source] = [(TOPIC, group) for group in groups]
+    watch.add(sources)
+    for _ in groups:
+        assert (await watch.next()).caught_up
+    outboxes.reads = 0
+
+    def hand_over(item_id: str) -> None:
+        for group, source in zip(groups, sources, strict=True):
+            told = outboxes.told(item_id, group=group)
+            assert told.outcomes is not None
+            watch.take(source, told._replace(outcomes=[told.outcomes[0]._replace(output=bytes(OUTBOX_BYTES // 2))]))
+
+    hand_over("a")
+    assert [ids(await watch.next()) for _ in groups] == [["a"]] * len(groups)
+    assert 0 < outboxes.reads < len(groups)
+    hand_over("b")
+    watch.remove(sources)
+    watch.add(sources)
+    assert [ids(await watch.next()) for _ in groups] == [["a", "b"]] * len(groups)
+    outboxes.reads = 0
+    hand_over("c")
+    assert [ids(await watch.next()) for _ in groups] == [["c"]] * len(groups)
+    assert 0 < outboxes.reads < len(groups), "what was dropped counts no more"
+
+
 async def test_a_source_that_is_not_caught_up_takes_what_is_handed_over(
     watch: OutcomeWatch, outboxes: Outboxes
 ) -> None:
