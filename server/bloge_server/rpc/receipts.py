@@ -62,9 +62,10 @@ class Receipts:
         if self._came and self.telling is None:
             self.telling = asyncio.create_task(self._tell())
 
-    def reported(self, token: LeaseToken) -> None:
-        """Note that a report has said more than the receipt would."""
-        self._came.pop(token, None)
+    def reported(self, tokens: Iterable[LeaseToken]) -> None:
+        """Note that reports have said more than the receipts would."""
+        for token in tokens:
+            self._came.pop(token, None)
 
     async def _tell(self) -> None:
         try:

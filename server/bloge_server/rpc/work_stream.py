@@ -236,9 +236,7 @@ class WorkStream:
             *convert.parsed(reports.fails, convert.fail),
             *convert.parsed(reports.releases, convert.release),
         ]
-        for report in taken:
-            if not isinstance(report, Verdict):
-                self._receipts.reported(report.token)
+        self._receipts.reported(report.token for report in taken if not isinstance(report, Verdict))
         verdicts = await reporting.take_what_can_be(self._store, taken)
         self._note_verdicts(taken, verdicts)
         frame = pb.WorkResponse()

@@ -117,15 +117,15 @@ async def test_a_receipt_waits_for_its_own_time_if_the_one_before_it_is_reported
     session.receipts.came([token("a")])
     session.moments.now += 0.03125
     session.receipts.came([token("b")])
-    session.receipts.reported(token("a"))
+    session.receipts.reported([token("a")])
     assert await session.told() == [("t", [("b", WAIT_MS)])]
 
 
 async def test_a_report_makes_a_receipt_needless(session: Session) -> None:
     """What is done before costs no call."""
     session.receipts.came([token("a"), token("b")])
-    session.receipts.reported(token("a"))
-    session.receipts.reported(token("stranger"))
+    session.receipts.reported([token("a")])
+    session.receipts.reported([token("stranger")])
     assert await session.told() == [("t", [("b", WAIT_MS)])]
 
 
