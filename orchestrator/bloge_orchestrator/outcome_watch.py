@@ -286,8 +286,7 @@ class OutcomeWatch:
                 waiting.set_result(None)
 
     def _deliver(self, outcome: work_item_pb2.Outcome) -> None:
-        item = outcome.item
-        source = OutcomeSource(item.namespace, item.worker_topic, outcome.reply_group)
+        source = OutcomeSource(outcome.item.namespace, outcome.item.worker_topic, outcome.reply_group)
         deliver = self._state.sources.get(source)
         if deliver is None:
             return

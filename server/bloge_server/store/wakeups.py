@@ -94,7 +94,8 @@ class WakeListener:
             await ear.close()
 
     async def _unsubscribe(self, channel: str) -> None:
-        ear = self._ears.get(self._placed.pop(channel))
+        node = self._placed.pop(channel, None)  # gone, if its connection broke meanwhile
+        ear = self._ears.get(node) if node is not None else None
         if ear is None:
             return
         try:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import re
 import socket
 import subprocess
 import sys
@@ -128,7 +129,8 @@ def test_a_taken_http_port_ends_all(tmp_path: Path) -> None:
         page = f"127.0.0.1:{busy.getsockname()[1]}"
         told = refusal("--data-dir", str(tmp_path), "--listen", "127.0.0.1:0", "--http-listen", page)
     assert f"--http-listen {page}: cannot listen there" in told
-    assert "--processes: process 0 cannot start" in told
+    # The one beside it may find its own port, the next one, taken as well, and be the one that is named.
+    assert re.search(r"--processes: process \d cannot start", told)
     with suppress(FileNotFoundError):
         assert not Path(f"/proc/{(tmp_path / 'store.pid').read_text().strip()}").exists()
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import ConnectionError  # noqa: A004 - redis names it so
 
-from bloge_server.store import connection, keys
+from bloge_server.store import connection, keys, wakeups
 from bloge_server.store.keys import Topic
 from bloge_server.store.nodes import Node
 from bloge_server.store.wakeups import WakeListener
@@ -171,3 +171,23 @@ async def test_a_handler_that_breaks_does_not_deafen(node: Node, namespace: str)
         await begun.get()
         await say(node, topic, "ready")
         assert await begun.get() == topic
+
+
+async def test_a_connection_that_breaks_while_topics_are_forgotten_does_not_make_deaf(
+    node: Node, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the connection all its subscriptions are gone, those that were about to be ended too."""
+    heard, topics, later = Heard(), [(namespace, "a"), (namespace, "b"), (namespace, "c")], (namespace, "later")
+
+    async def broken(_self: object, _channel: str) -> None:
+        raise ConnectionError("broken")
+
+    listener = heard.listener(node)
+    listener.watch(topics)
+    async with running(listener):
+        assert {await heard.begun.get() for _ in topics} == set(topics)
+        monkeypatch.setattr(wakeups._Ear, "unsubscribe", broken)
+        listener.forget(topics)
+        listener.watch([later])
+        assert await heard.begun.get() == later
+        assert await say(node, later, "ready") == 1
