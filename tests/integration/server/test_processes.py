@@ -1,8 +1,8 @@
 """A server of several processes that share its port."""
 
 import os
-import signal
 import re
+import signal
 import socket
 import subprocess
 import sys
