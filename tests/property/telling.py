@@ -1,31 +1,17 @@
 """What calls tell of the outcomes that they wrote, held against what a read brings."""
 
-from bloge_server.domain.work_item import Emission
-from bloge_server.store.keys import Topic
 from bloge_server.store.redis_store import RedisStore
+from support.watching import Watching
 
 _MOST = 1000
 
 
 class Told:
-    """Watchers of every topic of a store."""
+    """What the calls of a store tell."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self._emissions: list[Emission] = []
-        store.handover.watchers = self
-
-    def watch_any(self, topic: Topic) -> bool:
-        """Return that somebody watches."""
-        del topic
-        return True
-
-    def arose(self, emission: Emission) -> None:
-        """Keep it for `check`."""
-        self._emissions.append(emission)
-
-    def look_again(self, topic: Topic) -> None:
-        """Do nothing: no call here loses its reply."""
+        self._watching = Watching(store)
 
     async def check(self) -> None:
         """Compare what the last call told with the outboxes.
@@ -33,7 +19,7 @@ class Told:
         Raises:
             AssertionError: a watcher would have got something else by reading.
         """
-        emissions, self._emissions = self._emissions, []
+        emissions, self._watching.emissions = self._watching.emissions, []
         for topic, group, before, place, outcomes in emissions:
             page = await self._store.read_outbox(*topic, group, after=before, limit=_MOST)
             assert page.place <= place, f"{group} was said to end at {place}, ends at {page.place}"

@@ -7,40 +7,17 @@ from bloge.remote_workers.v1 import work_item_pb2
 from bloge_server.domain.reports import Complete
 from bloge_server.domain.work_item import Emission
 from bloge_server.rpc import items
-from bloge_server.store.keys import Topic
+from support.watching import Watching
 
 from .conftest import LEASE_MS, TOPIC, Bench, new
 
 SPEC = work_item_pb2.WorkItemSpec(execution_id="e1", node_id="n1").SerializeToString()
 
 
-class Watching:
-    """Watchers of every topic, who keep what they are told."""
-
-    def __init__(self) -> None:
-        self.emissions: list[Emission] = []
-        self.looks = 0
-
-    def watch_any(self, topic: Topic) -> bool:
-        """Return that somebody watches."""
-        del topic
-        return True
-
-    def arose(self, emission: Emission) -> None:
-        """Keep it."""
-        self.emissions.append(emission)
-
-    def look_again(self, topic: Topic) -> None:
-        """Count."""
-        del topic
-        self.looks += 1
-
-
 @pytest.fixture
 def watching(bench: Bench) -> Watching:
     """Return the watchers of the store."""
-    bench.store.handover.watchers = made = Watching()
-    return made
+    return Watching(bench.store)
 
 
 async def same_as_read(bench: Bench, emission: Emission) -> bool:

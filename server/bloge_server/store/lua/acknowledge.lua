@@ -2,7 +2,8 @@
 -- Takes outcomes that are recorded elsewhere out of the outbox; the items' retention begins.
 -- Transition: none (DONE and CANCELLED items enter `finished`)
 -- Keys: ready, leases, retry, deadlines, dead, finished, topic
--- Arguments: now (ms; 0: store clock), retention (ms), reply groups in whose outboxes they are likely to be (parted by blanks), then item ids
+-- Arguments: now (ms; 0: store clock), retention (ms), reply groups in whose outboxes they are likely to be (parted by
+--   blanks), then item ids
 -- Returns: how many were in an outbox
 -- Statuses: none
 -- Atomic: the whole batch
