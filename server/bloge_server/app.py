@@ -151,10 +151,11 @@ class App:
         self._presence.watch(sessions.cards, sessions.tell_to_leave)
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until told to stop.
+        """Serve until told to stop, or until a part breaks.
 
         Raises:
             StartupError: a port cannot be opened.
+            Exception: what broke. Whoever supervises the server starts another.
         """
         settings = self._settings
         address = rpc_server.listen(self._server, settings.listen, insecure=settings.insecure)
@@ -166,11 +167,15 @@ class App:
         await self._begin()
         _log.info("serving", address=address, http_address=http_address)
         try:
-            await stop.wait()
+            broken = await stopped_or_broken(stop, background)
+            if broken is not None:
+                _log.critical("a part of the server broke", exc_info=broken)
             _log.info("stopping")
             await self._leave()
         finally:
             await end_all(background)
+        if broken is not None:
+            raise broken
 
     async def _begin(self) -> None:
         await self._server.start()
@@ -226,6 +231,14 @@ class App:
             await asyncio.sleep(FALLBACK_SECONDS)
             await self._learn_topics()
             self._pump.wake_all()
+
+
+async def stopped_or_broken(stop: asyncio.Event, parts: Iterable["asyncio.Task[Any]"]) -> BaseException | None:
+    """Return once told to stop, or what ended a part before: a server that hears nothing must not look alive."""
+    told = asyncio.create_task(stop.wait())
+    ended, _ = await asyncio.wait({told, *parts}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    return next((part.exception() for part in ended if part is not told), None)
 
 
 async def end_all(parts: Iterable["asyncio.Task[Any]"]) -> None:
